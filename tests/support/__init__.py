@@ -1,0 +1,1 @@
+"""What several test packages share: waiting, a real daemon in a temporary home."""
