@@ -7,6 +7,7 @@ it needs no clock, no id generator and no other source.
     workspace.registered  id name root
     experiment.created    id workspace_id name
     compute.registered    id workspace_id name kind config
+    compute.removed       workspace_id name
     run.submitted         number workspace_id experiment_id name spec parameters options client file resumed_from
     run.planned           snapshots            the sources are frozen (path -> tree digest)
     step.planned          key name position state reason verdict fingerprint recipe manifest reused_from
@@ -38,6 +39,7 @@ class EventKind(StrEnum):
     WORKSPACE_REGISTERED = "workspace.registered"
     EXPERIMENT_CREATED = "experiment.created"
     COMPUTE_REGISTERED = "compute.registered"
+    COMPUTE_REMOVED = "compute.removed"
     RUN_SUBMITTED = "run.submitted"
     RUN_PLANNED = "run.planned"
     STEP_PLANNED = "step.planned"

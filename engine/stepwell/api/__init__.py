@@ -1,0 +1,1 @@
+"""The door of the daemon: what travels (`wire`), who asks (`client`), who answers (`server`)."""

@@ -1,0 +1,56 @@
+"""What happens to a run, from its daemon, as it happens: through restarts and dropped connections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stepwell.api import wire
+from stepwell.api.client import Client
+from stepwell.cli.progress import Progress, Row
+from stepwell.errors import StepwellError
+
+PAGE = 5000  # events asked for at once
+QUIET_S = 20.0  # one question lasts so long where nobody watches the clock
+
+
+def follow(
+    client: Client,
+    run: str,
+    *,
+    changed: Callable[[Progress, Row], None],
+    tick: Callable[[Progress], None] = lambda progress: None,
+    tick_s: float = QUIET_S,
+) -> Progress:
+    """Follow a run until it ends. `changed` gets each row that moved, `tick` each look at the run.
+
+    Rows that have already moved when we come are given to `changed` as well. Raises MachineError
+    when the daemon is gone and cannot be brought back.
+    """
+    progress = snapshot(client, run)
+    for row in progress.ordered():
+        changed(progress, row)
+    tick(progress)
+    while not progress.over:
+        try:
+            page = client.events(progress.seq, run=run, wait_s=tick_s, limit=PAGE)
+        except StepwellError as error:
+            if error.code != "events_gone":
+                raise
+            progress = snapshot(client, run)  # the journal was shortened while we slept
+            continue
+        for event in page.events:
+            row = progress.apply(event)
+            if row is not None:
+                changed(progress, row)
+        tick(progress)
+    return progress
+
+
+def snapshot(client: Client, run: str) -> Progress:
+    return Progress.of(client.get(wire.route("runs", run)))
+
+
+def until_ended(client: Client, run: str, after: int = 0) -> None:
+    """Wait for the end of a run and nothing else."""
+    while not any(event["kind"] == "run.ended" for event in client.events(after, run, QUIET_S, kind="run.ended").events):
+        pass

@@ -1,0 +1,133 @@
+"""What an attempt left behind: its exit record, its outputs taken into the store, its metrics.
+
+Runs on a worker, may run twice (the daemon can die in the middle), and gives the same answer.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stepwell.content.artifacts import Artifact, ObjectStore
+from stepwell.core.spec import StepSpec
+from stepwell.core.states import AttemptState
+from stepwell.errors import StepwellError
+from stepwell.runtime.attempts import output_path
+from stepwell_step import attempt as protocol
+
+KEPT_FOLDERS = ("outputs", "logs")  # of the step's working folder; kept as artifacts of the run
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How an attempt ended. `artifacts`: (output name, what was stored)."""
+
+    state: AttemptState
+    message: str | None
+    exit: dict[str, Any]
+    artifacts: tuple[tuple[str, Artifact], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def collect(step: StepSpec, folder: Path, store: ObjectStore) -> Result:
+    """Read how the attempt ended and store what it made.
+
+    No exit record means that nobody saw the end: Lost. A declared output that is not there
+    turns success into a failure that names it.
+    """
+    record = protocol.exit_record(str(folder))
+    if record is None:
+        return Result(AttemptState.LOST, "its supervisor was killed, so nobody saw how it ended", {})
+    state = AttemptState(record["outcome"])
+    warnings = tuple(_left_behind(record))
+    kept = tuple(_kept(folder, store))
+    if state is not AttemptState.FINISHED:
+        return Result(state, _message(state, record), record, kept, warnings)
+    made: list[tuple[str, Artifact]] = []
+    for output in step.outputs:
+        path = output_path(folder, output)
+        if not os.path.lexists(path):
+            if output.optional:
+                continue
+            text = f"output_missing({output.name}): the step ended well but did not write {output.name!r}"
+            return Result(AttemptState.FAILED, text, record, kept, warnings)
+        try:
+            made.append((output.name, store.store_output(path, output.name)))
+        except StepwellError as error:
+            if error.kind == "machine":
+                raise
+            return Result(AttemptState.FAILED, error.message, record, kept, warnings)
+    return Result(state, None, record, (*made, *kept), warnings)
+
+
+def _kept(folder: Path, store: ObjectStore) -> list[tuple[str, Artifact]]:
+    found = []
+    for name in KEPT_FOLDERS:
+        path = folder / "work" / name
+        if path.is_dir() and not path.is_symlink() and any(path.iterdir()):
+            found.append((f"./{name}", store.store_output(path, name)))
+    return found
+
+
+def _left_behind(record: dict[str, Any]) -> list[str]:
+    names = sorted({str(process["name"]) for process in record.get("left_behind") or []})
+    if not names:
+        return []
+    return [f"it left processes behind, which were ended: {', '.join(names)}"]
+
+
+def _message(state: AttemptState, record: dict[str, Any]) -> str:
+    said = record.get("message")
+    if said:
+        return str(said)
+    if record.get("signal"):
+        return f"killed by {_signal_name(int(record['signal']))}"
+    if state is AttemptState.TIMED_OUT:
+        return "timed out"
+    if state is AttemptState.CANCELED:
+        return "canceled"
+    return f"exit code {record.get('exit_code')}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Whole JSON lines read from an append-only file, and where to go on."""
+
+    items: tuple[dict[str, Any], ...]
+    position: int
+    broken: int = 0
+
+
+def read_lines(path: Path, position: int) -> Lines:
+    """Return the complete lines after byte `position`; a torn last line waits for its end."""
+    try:
+        with path.open("rb") as file:
+            file.seek(position)
+            data = file.read()
+    except FileNotFoundError:
+        return Lines((), position)
+    end = data.rfind(b"\n") + 1
+    items: list[dict[str, Any]] = []
+    broken = 0
+    for line in data[:end].splitlines():
+        try:
+            item = json.loads(line)
+        except ValueError:
+            broken += 1
+            continue
+        if isinstance(item, dict):
+            items.append(item)
+        else:
+            broken += 1
+    return Lines(tuple(items), position + end, broken)
