@@ -20,9 +20,11 @@ from stepwell.paths import Home
 START_TIMEOUT_S = 20.0
 POLL_S = 0.01
 LOST_THE_RACE = 3
+_REASON = "stepwell: "  # how the daemon's log says on purpose why it ended
+_HINT = "  try: "
 KEPT_VARIABLES = frozenset(
     {"PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR"}
-    | {"LD_LIBRARY_PATH", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX"}
+    | {"LD_LIBRARY_PATH", "PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "STEPWELL_IDLE_EXIT_S"}
 )
 
 
@@ -49,7 +51,7 @@ def clean_environment(environment: dict[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name in KEPT_VARIABLES or name.startswith(("LC_", "STEPWELL_DAEMON_", "STEPWELL_FAULT"))
+        if name in KEPT_VARIABLES or name.startswith(("LC_", "STEPWELL_FAULT"))
     }
 
 
@@ -103,20 +105,28 @@ def _how(status: int) -> str:
 
 
 def _failed(home: Home, skip: int, what: str) -> MachineError:
-    said = _last_words(home.log, skip)
+    said, hint = _last_words(home.log, skip)
     return MachineError(
         f"{what}: {said}" if said else what,
-        hint=f"the whole story is in {str(home.log)!r}",
+        hint=hint or f"the whole story is in {str(home.log)!r}",
         code="daemon_not_started",
     )
 
 
-def _last_words(log: Path, skip: int) -> str:
-    """Return the last line that is not blank, of what was written after `skip` bytes."""
+def _last_words(log: Path, skip: int) -> tuple[str, str | None]:
+    """Return what the daemon said last, after `skip` bytes of its log, and what it said to try.
+
+    A reason that it gave on purpose is a line `stepwell: …`; else the last line, as of a traceback.
+    """
     try:
         with log.open("rb") as file:
             file.seek(max(skip, log.stat().st_size - 8192))
-            lines = file.read().decode("utf-8", "replace").splitlines()
+            lines = [line for line in file.read().decode("utf-8", "replace").splitlines() if line.strip()]
     except OSError as error:
-        return f"and its log cannot be read: {error.strerror}"
-    return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return f"and its log cannot be read: {error.strerror}", None
+    for number in range(len(lines) - 1, -1, -1):
+        if lines[number].startswith(_REASON):
+            after = lines[number + 1 : number + 2]
+            hint = after[0].removeprefix(_HINT) if after and after[0].startswith(_HINT) else None
+            return lines[number].removeprefix(_REASON), hint
+    return (lines[-1].strip() if lines else ""), None

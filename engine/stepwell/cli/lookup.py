@@ -23,7 +23,7 @@ def find_run(client: Client, ref: str, workspace: str | None) -> Json:
 
 
 def find_step(run: Json, name: str) -> Json:
-    """Return the step of `run` with that key, or that step run id. Raises NotFoundError naming those there are."""
+    """Return the step of that key, or of that step run id. Raises NotFoundError naming those there are."""
     steps: list[Json] = run["steps"]
     for step in steps:
         if name in (step["key"], step["step_run"]):

@@ -66,7 +66,11 @@ class Stepwell(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
 
-        verbs = [CompletionItem(verb, help=what) for verb, (_, what) in VERBS.items() if verb.startswith(incomplete)]
+        verbs = [
+            CompletionItem(verb, help=what)
+            for verb, (_, what) in VERBS.items()
+            if verb.startswith(incomplete)
+        ]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def main(
@@ -75,13 +79,18 @@ class Stepwell(click.Group):
         prog_name: str | None = None,
         complete_var: str | None = None,
         standalone_mode: bool = True,
-        windows_expand_args: bool = True,
         **extra: Any,
     ) -> Any:
         """Run a command line and exit with its code."""
         _say_odd_characters_in_ascii()
         try:
-            code = super().main(args, prog_name or "stepwell", complete_var, False, windows_expand_args, **extra)
+            code = super().main(
+                args=args,
+                prog_name=prog_name or "stepwell",
+                complete_var=complete_var,
+                standalone_mode=False,
+                **extra,
+            )
             sys.stdout.flush()
         except Exception as error:  # noqa: BLE001  the top of the program: every ending becomes a code
             code = _exit_code(error)
@@ -134,7 +143,7 @@ def _bug(error: Exception) -> int:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {sys.argv[1:]!r}\n{text}\n")
     except OSError:  # then here is the only place for it
         _tell(text)
-    _tell(f"this is a bug in stepwell, not in what you did: {last}\n  try: report it with the end of {str(log)!r}")
+    _tell(f"this is a bug in stepwell: {last}\n  try: report it with the end of {str(log)!r}")
     return 1
 
 

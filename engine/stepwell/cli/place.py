@@ -38,7 +38,7 @@ def nearest(start: Path) -> Place | None:
 
 
 def at(folder: Path) -> Place | None:
-    """Return the workspace that `folder` itself is. Raises WorkspaceException for a file that says nothing."""
+    """Return the workspace that `folder` itself is. Raises WorkspaceException for an unreadable file."""
     for name in CONFIGS:
         path = folder / name
         try:

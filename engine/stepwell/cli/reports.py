@@ -14,7 +14,17 @@ Json = dict[str, Any]
 TAIL_LINES = 20
 TAIL_BYTES = 1 << 16
 RUN_FIELDS = ("run", "number", "experiment", "status", "duration_s", "ran", "reused", "failed", "skipped")
-STEP_FIELDS = ("name", "key", "step_run", "status", "reused", "reused_from", "reason", "exit_code", "attempts")
+STEP_FIELDS = (
+    "name",
+    "key",
+    "step_run",
+    "status",
+    "reused",
+    "reused_from",
+    "reason",
+    "exit_code",
+    "attempts",
+)
 STEP_FIELDS_LAST = ("started_at", "ended_at", "resources")
 BROKEN = ("Failed", "Lost")
 
@@ -56,7 +66,7 @@ def _origins(run: Json) -> str:
 
 
 def failure(client: Client, run: Json, terminal: Terminal) -> list[str]:
-    """Return why a run failed: its first failed step, how that ended, its last lines, and where to read on."""
+    """Return why a run failed: its first failed step, how that ended, its last lines, where to read on."""
     if run["status"] == "Finished":
         return []
     if run.get("error"):
@@ -73,7 +83,9 @@ def failure(client: Client, run: Json, terminal: Terminal) -> list[str]:
     bar = "│" if terminal.unicode else "|"
     lines += [f"  {bar} {line}" for line in tail] or ["  it wrote nothing"]
     lines.append(f"  all of it: stepwell logs {run['number']} {_quoted(first['key'])}")
-    lines += [f"step {visible(step['key'])!r} {step['status'].lower()} too: {how(step)}" for step in broken[1:]]
+    lines += [
+        f"step {visible(step['key'])!r} {step['status'].lower()} too: {how(step)}" for step in broken[1:]
+    ]
     return lines
 
 

@@ -11,7 +11,8 @@ from stepwell.api.client import Client
 from stepwell.cli import options, words
 from stepwell.cli.lookup import find_run
 from stepwell.cli.marks import shown, step_mark
-from stepwell.cli.output import here, print_json, show as print_lines
+from stepwell.cli.output import here, print_json
+from stepwell.cli.output import show as print_lines
 from stepwell.cli.place import chosen
 from stepwell.cli.reports import plain_run, summary
 from stepwell.cli.tables import table
@@ -33,7 +34,9 @@ def runs(experiment: str | None, limit: int, workspace: str | None, as_json: boo
     Those of this folder's workspace; those of all workspaces where the folder belongs to none.
     """
     with Client.connect() as client:
-        found = client.get("/v1/runs", workspace=chosen(workspace), experiment=experiment, limit=limit)["runs"]
+        found = client.get("/v1/runs", workspace=chosen(workspace), experiment=experiment, limit=limit)[
+            "runs"
+        ]
     if as_json:
         print_json({"runs": found})
     elif found:

@@ -54,14 +54,20 @@ def _ask() -> dict[str, Any] | None:
 def _screen(state: dict[str, Any] | None, terminal: Terminal) -> list[str]:
     home = str(Home.from_environment().root)
     place = nearest(Path.cwd())
-    here_is = f"{place.name} in {place.root}" if place else "none here, so 'default' (`stepwell init` makes one)"
+    here_is = (
+        f"{place.name} in {place.root}" if place else "none here, so 'default' (`stepwell init` makes one)"
+    )
     if state is None:
-        return [f"daemon     not running; it starts when it is needed (home {home})", f"workspace  {visible(here_is)}"]
+        return [
+            f"daemon     not running; it starts when it is needed (home {home})",
+            f"workspace  {visible(here_is)}",
+        ]
     daemon, machine = state["daemon"], state["machine"]
+    up = words.duration(daemon["uptime_s"])
+    taken, memory = (words.size(machine[name] << 20) for name in ("memory_used_mib", "memory_mib"))
     lines = [
-        f"daemon     {daemon['version']}, pid {daemon['pid']}, up {words.duration(daemon['uptime_s'])}, home {home}",
-        f"machine    {machine['cpus_used']:g} of {machine['cpus']:g} cpus and "
-        f"{words.size(machine['memory_used_mib'] << 20)} of {words.size(machine['memory_mib'] << 20)} taken by steps",
+        f"daemon     {daemon['version']}, pid {daemon['pid']}, up {up}, home {home}",
+        f"machine    steps hold {machine['cpus_used']:g} of {machine['cpus']:g} cpus, {taken} of {memory}",
         f"workspace  {visible(here_is)}",
         "",
     ]
@@ -75,7 +81,9 @@ def _screen(state: dict[str, Any] | None, terminal: Terminal) -> list[str]:
 
 def _active(run: dict[str, Any], terminal: Terminal) -> list[str]:
     passed = words.duration(words.elapsed(run["submitted_us"], None, now_us()))
-    done = f"{run['ran']} ran, {run['reused']} reused" + (f", {run['failed']} failed" if run["failed"] else "")
+    done = f"{run['ran']} ran, {run['reused']} reused" + (
+        f", {run['failed']} failed" if run["failed"] else ""
+    )
     lines = [visible(f"run {run['number']}  {run['name']}  {run['status'].lower()} for {passed}: {done}")]
     waits = run.get("waits") or []
     lines += [f"  {row}" for row in table([[w["step"], w["reason"]] for w in waits[:WAITS_SHOWN]], terminal)]

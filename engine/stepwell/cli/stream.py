@@ -39,9 +39,9 @@ def follow(
             progress = snapshot(client, run)  # the journal was shortened while we slept
             continue
         for event in page.events:
-            row = progress.apply(event)
-            if row is not None:
-                changed(progress, row)
+            moved = progress.apply(event)
+            if moved is not None:
+                changed(progress, moved)
         tick(progress)
     return progress
 
@@ -52,5 +52,7 @@ def snapshot(client: Client, run: str) -> Progress:
 
 def until_ended(client: Client, run: str, after: int = 0) -> None:
     """Wait for the end of a run and nothing else."""
-    while not any(event["kind"] == "run.ended" for event in client.events(after, run, QUIET_S, kind="run.ended").events):
+    while not any(
+        event["kind"] == "run.ended" for event in client.events(after, run, QUIET_S, kind="run.ended").events
+    ):
         pass

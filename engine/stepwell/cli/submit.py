@@ -46,7 +46,7 @@ def watch(client: Client, submitted: Json, title: str, *, as_json: bool) -> int:
             _plainly(client, run_id, terminal)
         run = client.get(wire.route("runs", run_id))
     except KeyboardInterrupt:
-        say(f"\nrun {number} goes on; `stepwell cancel {number}` ends it, `stepwell logs -f {number}` follows it")
+        say(f"\nrun {number} goes on: stepwell cancel {number} ends it, stepwell logs -f {number} follows it")
         return INTERRUPTED
     report = failure(client, run, Terminal.of(sys.stderr) if as_json else terminal)
     if as_json:
@@ -72,9 +72,7 @@ def _plainly(client: Client, run_id: str, terminal: Terminal) -> None:
 
 def _line(row: Row, terminal: Terminal) -> str | None:
     took = words.elapsed(row.started_us, row.ended_us, row.ended_us or 0)
-    if row.state == "Running":
-        detail = row.reason
-    elif row.state == "Queued" and row.tries:
+    if row.state == "Running" or (row.state == "Queued" and row.tries):
         detail = row.reason
     elif not row.over:
         return None

@@ -42,7 +42,7 @@ _CONTEXT = 12  # characters shown before the first one that differs
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference, in the manifest's own text. `before` is None for what is new, `after` for what is gone."""
+    """One difference, in the manifest's own text. What is new has no `before`, what is gone no `after`."""
 
     part: str
     item: str

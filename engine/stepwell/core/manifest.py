@@ -40,6 +40,7 @@ __all__ = ["KEY_VERSION", "Change", "Manifest", "Part", "difference", "fingerpri
 
 KEY_VERSION = "1"
 _INPUTS = "inputs"
+_json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,9 @@ class Manifest:
 
     @cached_property
     def digest(self) -> str:
-        """The fingerprint: of the parts as canonical JSON, then of that and the inputs where they are known."""
+        """Of the parts as canonical JSON; then of that digest and the inputs, where they are known."""
         parts = {name: dict(items) for name, items in self.items.items() if name != _INPUTS}
-        body = json.dumps(parts, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-        recipe_digest = blake3(body.encode("ascii")).hexdigest()
+        recipe_digest = blake3(_json(parts).encode("ascii")).hexdigest()
         inputs = self.items.get(_INPUTS)
         return recipe_digest if inputs is None else _with_content(recipe_digest, inputs)
 
@@ -142,11 +142,7 @@ def difference(
 
 
 def _with_content(recipe_digest: str, inputs: Mapping[str, str]) -> str:
-    return blake3(json.dumps([recipe_digest, sorted(inputs.items())]).encode("ascii")).hexdigest()
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=True)
+    return blake3(_json([recipe_digest, sorted(inputs.items())]).encode("ascii")).hexdigest()
 
 
 def _command(step: StepSpec) -> dict[str, str]:

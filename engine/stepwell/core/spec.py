@@ -19,13 +19,12 @@ that two homes, or two runs, agree about what a step is. Nothing here is read fr
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any
 
+from stepwell.core.plain import from_plain, to_plain
 from stepwell.errors import UsageError
 
 SPEC_VERSION = 1
@@ -174,7 +173,7 @@ class PipelineSpec:
 
     def to_wire(self) -> dict[str, Any]:
         """Return plain data; fields that hold their default are left out, so specs stay small and stable."""
-        return {**_plain(self), "v": self.v}
+        return {**to_plain(self), "v": self.v}
 
     def canonical(self) -> str:
         return json.dumps(self.to_wire(), sort_keys=True, separators=(",", ":"))
@@ -187,90 +186,4 @@ class PipelineSpec:
             raise UsageError(
                 f"cannot read a pipeline of format {found!r}, only {SPEC_VERSION}", code="spec_version"
             )
-        return _build(cls, data, "pipeline")
-
-
-_T = TypeVar("_T")
-_DEFAULTS: dict[type, tuple[tuple[str, Any], ...]] = {}
-_BUILDERS: dict[type, dict[str, Any]] = {}
-
-
-def _fields(cls: type) -> tuple[tuple[str, Any], ...]:
-    known = _DEFAULTS.get(cls)
-    if known is None:
-        known = _DEFAULTS[cls] = tuple(
-            (f.name, f.default_factory() if f.default_factory is not dataclasses.MISSING else f.default)
-            for f in dataclasses.fields(cls)
-        )
-    return known
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, (str, int, float)) or value is None:
-        return value
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    plain = {}
-    for name, default in _fields(type(value)):
-        item = getattr(value, name)
-        if item is not default and item != default:
-            plain[name] = _plain(item)
-    return plain
-
-
-def _build(cls: type[_T], data: Any, where: str) -> _T:
-    if not isinstance(data, Mapping):
-        raise UsageError(f"{where} must be an object, not {type(data).__name__}", code="spec_invalid")
-    hints = _BUILDERS.get(cls)
-    if hints is None:
-        hints = _BUILDERS[cls] = get_type_hints(cls)
-    unknown_names = data.keys() - hints.keys()
-    if unknown_names:
-        raise UsageError(f"{where} has no field {sorted(unknown_names)[0]!r}", code="spec_invalid")
-    values = {name: _convert(hints[name], item, f"{where}.{name}") for name, item in data.items()}
-    try:
-        return cls(**values)
-    except TypeError as error:
-        raise UsageError(f"{where} is incomplete: {error}", code="spec_invalid") from error
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    if hint is Any:
-        return value
-    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
-        return _build(hint, value, where)
-    origin = get_origin(hint)
-    if origin in (Union, types.UnionType):
-        for option in get_args(hint):
-            if option is type(None):
-                if value is None:
-                    return None
-            elif not (isinstance(option, type) and dataclasses.is_dataclass(option)) and _is(option, value):
-                return value
-        raise _wrong(where, hint, value)
-    if origin is tuple:
-        if not isinstance(value, Sequence) or isinstance(value, str):
-            raise _wrong(where, "a list", value)
-        return tuple(_convert(get_args(hint)[0], item, f"{where}[{n}]") for n, item in enumerate(value))
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(value, Mapping):
-            raise _wrong(where, "an object", value)
-        return {str(key): _convert(get_args(hint)[1], item, f"{where}.{key}") for key, item in value.items()}
-    if not _is(hint, value):
-        raise _wrong(where, hint, value)
-    return float(value) if hint is float else value
-
-
-def _is(hint: Any, value: Any) -> bool:
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if hint is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, hint)
-
-
-def _wrong(where: str, wanted: Any, value: Any) -> UsageError:
-    name = wanted if isinstance(wanted, str) else getattr(wanted, "__name__", str(wanted))
-    return UsageError(f"{where} must be {name}, not {value!r}", code="spec_invalid")
+        return from_plain(cls, data, "pipeline")

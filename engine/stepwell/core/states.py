@@ -95,7 +95,8 @@ def run_state(steps: Iterable[StepState], *, cancel_asked: bool) -> RunState:
     """Return the state of a run from the states of its steps. Order does not matter.
 
     Any live step: Running. Else, a cancel was asked and some step was canceled: Canceled.
-    Else any Failed or Lost: Failed. Else Finished. A run with no step yet is NotStarted.
+    Else any Failed or Lost: Failed. Else, with a step that never ran (nothing failed, so somebody
+    stopped the run): Canceled. Else Finished. A run with no step yet is NotStarted.
     """
     seen = set(steps)
     if not seen:
@@ -106,7 +107,7 @@ def run_state(steps: Iterable[StepState], *, cancel_asked: bool) -> RunState:
         return RunState.CANCELED
     if seen & {StepState.FAILED, StepState.LOST}:
         return RunState.FAILED
-    return RunState.CANCELED if StepState.CANCELED in seen else RunState.FINISHED
+    return RunState.FINISHED if seen == {StepState.FINISHED} else RunState.CANCELED
 
 
 # The SDK's word for one thing depends on which object is asked (azureml surface, "Status vocabulary").

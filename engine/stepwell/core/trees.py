@@ -79,7 +79,7 @@ class Tree:
 
     @classmethod
     def decode(cls, listing: bytes) -> Tree:
-        """Return the tree that `encode` described. Raises BadListingError for what `encode` would not write."""
+        """Return the tree that `encode` described. Raises BadListingError for any other."""
         if not listing.startswith(_HEADER):
             raise BadListingError(f"not a tree listing: it starts with {listing[:24]!r}")
         fields = listing[len(_HEADER) :].split(b"\0")

@@ -145,7 +145,7 @@ class LiveRun:
         )
 
     def input_digests(self, step: LiveStep) -> dict[str, str]:
-        """Return input name -> artifact digest; the steps above have finished. Optional ones may be missing."""
+        """Return input name -> artifact digest; the steps above have finished; optional ones may lack."""
         found = {}
         for source in step.spec.inputs:
             outputs = self.steps[source.step].outputs

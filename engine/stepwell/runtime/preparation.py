@@ -63,7 +63,7 @@ class Prepared:
 
 
 class EntryBook(Mapping[str, Entry]):
-    """Earlier results by fingerprint, the newest of each. Whether outputs still exist is looked up when asked."""
+    """Earlier results by fingerprint, the newest of each. Whether outputs still exist is asked late."""
 
     def __init__(self, records: list[EntryRecord], store: ObjectStore) -> None:
         self._store = store

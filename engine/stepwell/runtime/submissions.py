@@ -154,7 +154,7 @@ class Submissions:
                 folders.add(folder)
             if step.environment.must_be_built:
                 raise UsageError(
-                    f"step {step.key!r} asks for an environment that must be built, and there is no builder yet",
+                    f"step {step.key!r} needs an environment built for it, and there is no builder yet",
                     hint="set user_managed_dependencies=True to use the interpreter that submits the run",
                     code="environment_unbuilt",
                 )

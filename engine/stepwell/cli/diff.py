@@ -1,0 +1,68 @@
+"""`stepwell diff`: two runs side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from stepwell.api.client import Client
+from stepwell.cli import options
+from stepwell.cli.lookup import find_run
+from stepwell.cli.output import here, print_json, show
+from stepwell.cli.tables import table
+from stepwell.cli.terminal import Terminal
+
+SECTIONS = {  # name on the wire -> what names a row
+    "parameters": ("name",),
+    "sources": ("step", "path"),
+    "environments": ("item",),
+    "metrics": ("step", "name"),
+    "outputs": ("step", "name"),
+    "steps": ("step",),
+}
+ABSENT = "-"
+DIGEST = 64  # hex characters
+SHORT = 12  # of which so many tell two apart
+
+
+@click.command()
+@options.run("left")
+@options.run("right")
+@options.workspace
+@options.as_json
+def diff(left: str, right: str, workspace: str | None, as_json: bool) -> None:
+    """Compare two runs: parameters, sources, environments, metrics, outputs, steps."""
+    with Client.connect() as client:
+        first, second = find_run(client, left, workspace), find_run(client, right, workspace)
+        found = client.get("/v1/diff", left=first["run"], right=second["run"])
+    if as_json:
+        print_json(found)
+        return
+    show(_lines(found, f"run {first['number']}", f"run {second['number']}", here()))
+
+
+def _lines(found: dict[str, Any], left: str, right: str, terminal: Terminal) -> list[str]:
+    lines: list[str] = []
+    for section, names in SECTIONS.items():
+        rows = [_row(item, names) for item in found.get(section) or ()]
+        if rows:
+            lines += ["", *table(rows, terminal, heads=[section.upper(), left, right])]
+    return lines[1:] or [f"{left} and {right} are the same in every respect"]
+
+
+def _row(item: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+    name = "  ".join(str(item[part]) for part in names)
+    if "only_in" in item:
+        return [name, *(("there" if item["only_in"] == side else ABSENT) for side in ("left", "right"))]
+    return [name, _value(item["left"]), _value(item["right"])]
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ABSENT
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    text = str(value)
+    is_digest = len(text) == DIGEST and all(character in "0123456789abcdef" for character in text)
+    return text[:SHORT] if is_digest else text

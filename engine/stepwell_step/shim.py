@@ -1,0 +1,321 @@
+"""The supervisor of one attempt: starts the step, pumps its output, ends it in time, writes how it ended.
+
+Forked by the launcher, which has taken the attempt's lock; the lock is held until this process is
+gone. Everything is told through files in the attempt's folder:
+
+    fork the step, which waits -> started.json -> cancel.json there? -> open the gate -> pump
+    -> the step ends -> its descendants end or are ended -> drain -> exit.json -> exit
+
+The step's end is the exit of its main process, not the end of its output: a grandchild may hold the
+pipe for ever. What it leaves running has PATIENCE_S to end by itself (a `tee` still writing, a
+resource tracker), then it is killed and named in exit.json.
+
+SIGTERM asks the shim to cancel: TERM to the step and all below it, then KILL after the grace. A
+process that even SIGKILL does not end (uninterruptible sleep) keeps the shim, and the lock, waiting.
+
+If the shim itself is killed the step dies with it and no exit.json is written: the attempt is Lost.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import select
+import signal
+import time
+import traceback
+from typing import Any, Dict, List, NamedTuple, NoReturn, Optional
+
+from stepwell_step import attempt, descendants, spawn
+from stepwell_step.pump import CHUNK, ERR, OUT, Log, Pump
+
+PATIENCE_S = 0.5
+REPEAT_KILL_S = 0.2
+EXIT_RETRY_S = 30.0  # how long a full disk may keep the exit record from being written
+GRACE_S = 10.0  # where neither the launch nor the cancel says
+
+
+class Machine(NamedTuple):
+    """What the launcher looked up once for all its shims. `vmstat`: an open handle, or -1."""
+
+    boot_id: str
+    vmstat: int
+
+    def oom_kills(self) -> int:
+        """Return how many processes the kernel has killed for want of memory since boot; 0 where it does not say."""
+        if self.vmstat < 0:
+            return 0
+        text = os.pread(self.vmstat, CHUNK, 0)
+        start = text.find(b"\noom_kill ")
+        return int(text[start + 10 : text.index(b"\n", start + 1)]) if start >= 0 else 0
+
+
+class _Ending(NamedTuple):
+    """Why the step is being ended, and until when it may end by itself (monotonic)."""
+
+    outcome: str
+    message: str
+    kill_at: float
+
+
+def run(folder: str, report: int, machine: Machine) -> NoReturn:
+    """Supervise the attempt in `folder` and exit. `report`: a pipe to the launcher for one line, then closed.
+
+    The line is {"pid", "shim_pid", "started_us"} once started.json is there, or {"error"}.
+    """
+    code = 0
+    try:
+        _Shim(folder, report, machine).run()
+    except BaseException:  # the top of a process: the launcher's log is where a bug of ours belongs
+        traceback.print_exc()
+        code = 70
+    finally:
+        os._exit(code)
+
+
+class _Shim:
+    def __init__(self, folder: str, report: int, machine: Machine) -> None:
+        self._folder = folder
+        self._report = report
+        self._machine = machine
+        self._pid = 0
+        self._status: Optional[int] = None  # of the step's main process, once it has ended
+        self._ended_at = 0.0
+        self._over = False  # no process is left below us
+        self._ending: Optional[_Ending] = None
+        self._kill_at: Optional[float] = None
+        self._left: Dict[int, descendants.Process] = {}
+        self._started_us: Optional[int] = None
+        self._started = 0.0
+
+    def run(self) -> None:
+        gc.disable()
+        os.setsid()
+        spawn.prctl(spawn.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        self._wake = self._listen()
+        self._ooms = self._machine.oom_kills()
+        record = attempt.launch_record(self._folder)
+        if record is None:
+            self._tell({"error": "there is no readable launch.json in its folder"})
+            return
+        self._grace = float(record.get("grace_s") or GRACE_S)
+        self._timeout: Optional[float] = record.get("timeout_s")
+        self._log = Log(self._folder, record.get("log_cap_bytes"))
+        self._pump = Pump(self._log)
+        try:
+            child = spawn.fork(spawn.Command(record))
+        except spawn.Refused as refused:
+            self._exit("Failed", refused.code, None, refused.message)
+            self._tell({"pid": None, "shim_pid": os.getpid(), "started_us": attempt.now_us()})
+            return
+        except OSError as error:
+            self._tell({"error": f"cannot start a process: {(error.strerror or str(error)).lower()}"})
+            return
+        self._start(child, record)
+
+    def _listen(self) -> int:
+        """Have signals arrive as bytes in a pipe; return its reading end."""
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(number, _noted)
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        return reader
+
+    def _start(self, child: spawn.Child, record: Dict[str, Any]) -> None:
+        self._pid = child.pid
+        self._started_us, self._started = attempt.now_us(), time.monotonic()
+        started = {
+            "v": attempt.VERSION,
+            "pid": child.pid,
+            "shim_pid": os.getpid(),
+            "pgid": child.pid,
+            "start_ticks": attempt.start_time(child.pid),
+            "shim_start_ticks": attempt.start_time(os.getpid()),
+            "boot_id": self._machine.boot_id,
+            "started_us": self._started_us,
+        }
+        try:
+            attempt.write_json_atomic(os.path.join(self._folder, attempt.STARTED), started)
+        except OSError as error:
+            child.abandon()
+            os.waitpid(child.pid, 0)
+            self._tell({"error": f"cannot write {attempt.STARTED}: {(error.strerror or str(error)).lower()}"})
+            return
+        # From here on whoever wants to cancel finds us; before, they have left a file.
+        canceled = attempt.cancel_record(self._folder)
+        if canceled is not None:
+            child.abandon()
+            os.waitpid(child.pid, 0)
+            self._exit("Canceled", None, None, _reason(canceled))
+            self._tell({key: started[key] for key in ("pid", "shim_pid", "started_us")})
+            return
+        failed = child.release()
+        self._tell({key: started[key] for key in ("pid", "shim_pid", "started_us")})
+        if failed is not None:
+            os.waitpid(child.pid, 0)
+            refused = spawn.refusal(spawn.Command(record), *failed)
+            self._exit("Failed", refused.code, None, refused.message)
+            return
+        self._supervise(child)
+        self._finish()
+
+    def _supervise(self, child: spawn.Child) -> None:
+        """Pump until the step has ended and nothing is left below us."""
+        streams = {child.out: OUT, child.err: ERR}
+        poll = select.poll()
+        for handle in (self._wake, child.out, child.err):
+            poll.register(handle, select.POLLIN)
+        deadline = None if self._timeout is None else self._started + self._timeout
+        while True:
+            for handle, _ in poll.poll(self._wait_ms(deadline)):
+                if handle == self._wake:
+                    self._signalled(os.read(handle, 512))
+                elif not self._read(handle, streams[handle]):
+                    poll.unregister(handle)
+                    del streams[handle]
+            now = time.monotonic()
+            if self._pump.due is not None and now >= self._pump.due:
+                self._pump.flush(now)
+            if self._over:
+                break
+            if deadline is not None and now >= deadline and self._status is None and self._ending is None:
+                self._end("TimedOut", f"timed out after {self._timeout:g} s", self._grace)
+            if self._kill_at is not None and now >= self._kill_at:
+                self._kill(now)
+        for handle, stream in streams.items():
+            self._drain(handle, stream)
+        self._pump.flush(time.monotonic())
+
+    def _wait_ms(self, deadline: Optional[float]) -> Optional[int]:
+        waits = [self._pump.due, self._kill_at]
+        if self._status is None and self._ending is None:
+            waits.append(deadline)
+        first = min((moment for moment in waits if moment is not None), default=None)
+        if first is None:
+            return None
+        return max(0, int((first - time.monotonic()) * 1000) + 1)
+
+    def _read(self, handle: int, stream: int) -> int:
+        """Pump once; return how many bytes there were, 0 at the end of the stream."""
+        data = os.read(handle, CHUNK)
+        if data:
+            self._pump.feed(stream, data, time.monotonic())
+        return len(data)
+
+    def _drain(self, handle: int, stream: int) -> None:
+        """Read what is in the pipe now. Bounded: a process we may not kill could write for ever."""
+        taken = 0
+        try:
+            while taken < 2 * 1024 * 1024:
+                count = self._read(handle, stream)
+                if count == 0:
+                    return
+                taken += count
+        except BlockingIOError:
+            pass  # empty, but held open by somebody who is not ours
+
+    def _signalled(self, numbers: bytes) -> None:
+        if signal.SIGTERM in numbers and self._status is None and self._ending is None:
+            wish = attempt.cancel_record(self._folder) or {}
+            self._end("Canceled", _reason(wish), float(wish.get("grace_s", self._grace)))
+        if signal.SIGCHLD in numbers:
+            self._reap()
+
+    def _reap(self) -> None:
+        """Collect every child that has ended: the step, and orphans that became ours."""
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                self._over = True
+                return
+            if pid == 0:
+                return
+            if pid == self._pid:
+                self._status, self._ended_at = status, time.monotonic()
+                self._ended_us = attempt.now_us()
+                if self._ending is None:
+                    self._kill_at = self._ended_at + PATIENCE_S
+
+    def _end(self, outcome: str, message: str, grace_s: float) -> None:
+        """Ask the step and all below it to end. Stopped ones are woken, to hear it."""
+        now = time.monotonic()
+        self._ending = _Ending(outcome, message, now + grace_s)
+        self._kill_at = now + grace_s
+        descendants.signal_below(os.getpid(), signal.SIGTERM, signal.SIGCONT)
+
+    def _kill(self, now: float) -> None:
+        """Kill all below us, again and again: a process may fork while we look."""
+        for process in descendants.signal_below(os.getpid(), signal.SIGKILL):
+            if self._ending is None:
+                self._left[process.pid] = process
+        self._kill_at = now + REPEAT_KILL_S
+
+    def _finish(self) -> None:
+        status = self._status or 0
+        number = os.WTERMSIG(status) if os.WIFSIGNALED(status) else None
+        code = None if number is not None else os.WEXITSTATUS(status)
+        if self._ending is not None:
+            self._exit(self._ending.outcome, code, number, self._ending.message)
+        elif code == 0:
+            self._exit("Finished", 0, None, None)
+        else:
+            self._exit("Failed", code, number, self._out_of_memory(code, number))
+
+    def _out_of_memory(self, code: Optional[int], number: Optional[int]) -> Optional[str]:
+        """Say so where the kernel killed for want of memory while the step ran and the step ended as if by that."""
+        if (number == signal.SIGKILL or code == 128 + signal.SIGKILL) and self._machine.oom_kills() > self._ooms:
+            how = "killed by SIGKILL" if number else f"exit code {code}"
+            return f"{how}: out of memory (the kernel ended a process to free memory while the step ran)"
+        return None
+
+    def _exit(self, outcome: str, code: Optional[int], number: Optional[int], message: Optional[str]) -> None:
+        """Write exit.json. A full disk is waited for, EXIT_RETRY_S long: without it the attempt would be Lost."""
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        ended = self._ended_at if self._status is not None else time.monotonic()
+        if self._log.failure is not None:
+            lost = f"{self._log.lost} bytes of its output were lost: {self._log.failure.lower()}"
+            message = lost if message is None else f"{message}; {lost}"
+        record = {
+            "v": attempt.VERSION,
+            "outcome": outcome,
+            "exit_code": code,
+            "signal": number,
+            "message": message,
+            "started_us": self._started_us,
+            "ended_us": self._ended_us if self._status is not None else attempt.now_us(),
+            "duration_s": max(0.0, ended - self._started) if self._started_us is not None else 0.0,
+            "cpu_s": usage.ru_utime + usage.ru_stime,
+            "max_rss_mib": usage.ru_maxrss / 1024,
+            "log_bytes": self._log.size,
+            "log_lost_bytes": self._log.lost,
+            "left_behind": [{"pid": each.pid, "name": each.name} for each in self._left.values()],
+        }
+        give_up = time.monotonic() + EXIT_RETRY_S
+        while True:
+            try:
+                attempt.write_json_atomic(os.path.join(self._folder, attempt.EXIT), record)
+                return
+            except OSError:
+                if time.monotonic() > give_up:
+                    raise
+            time.sleep(0.25)
+
+    def _tell(self, line: Dict[str, Any]) -> None:
+        """Say one line to the launcher. It may be gone: nobody needs it any more then."""
+        try:
+            os.write(self._report, attempt.encode(line))
+        except BrokenPipeError:
+            pass
+        os.close(self._report)
+
+
+def _noted(number: int, frame: object) -> None:
+    """The byte in the wake-up pipe says it all."""
+
+
+def _reason(record: Dict[str, Any]) -> str:
+    return str(record.get("reason") or "canceled")
