@@ -49,10 +49,24 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+def encode(value: dict[str, Any]) -> bytes:
+    """Return `value` as one line of JSON in ASCII."""
+    return json.dumps(value).encode("ascii") + b"\n"
+
+
+def decode(data: bytes) -> dict[str, Any] | None:
+    """Return the object that `data` holds, or None where it is torn or no object."""
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
 def write_json_atomic(path: str, value: dict[str, Any]) -> None:
     """Write `value` so that a reader finds the old file, or all of the new one. Raises OSError."""
     staged = f"{path}.{os.getpid()}.tmp"
-    data = json.dumps(value).encode("ascii")
+    data = encode(value)
     try:
         handle = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
@@ -72,11 +86,10 @@ def write_json_atomic(path: str, value: dict[str, Any]) -> None:
 def read_json(path: str) -> dict[str, Any] | None:
     """Return what the file holds, or None where it is absent, torn, or not an object."""
     try:
-        with open(path, "rb") as file:
-            value = json.loads(file.read())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+        with open(path, "rb", buffering=0) as file:
+            return decode(file.read())
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return value if isinstance(value, dict) else None
 
 
 def launch_record(folder: str) -> dict[str, Any] | None:
@@ -93,6 +106,15 @@ def cancel_record(folder: str) -> dict[str, Any] | None:
 
 def exit_record(folder: str) -> dict[str, Any] | None:
     return read_json(os.path.join(folder, EXIT))
+
+
+def refusal(folder: str) -> str | None:
+    """Return why an attempt whose lock we hold must not be launched any more, or None."""
+    if os.path.exists(os.path.join(folder, EXIT)):
+        return "it has already ended"
+    if os.path.exists(os.path.join(folder, STARTED)):
+        return "it was started before, and nobody saw how it ended"
+    return None
 
 
 def write_never_started(folder: str, message: str) -> None:

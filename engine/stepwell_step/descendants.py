@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import Dict, List, NamedTuple, Optional
+import time
+from typing import Container, Dict, List, NamedTuple, Optional
 
-from stepwell_step.attempt import start_time
+from stepwell_step.attempt import start_time, started_record
 
 
 class Process(NamedTuple):
@@ -91,3 +92,36 @@ def signal_below(root: int, *numbers: int) -> List[Process]:
         for number in numbers:
             send(process, number)
     return found
+
+
+def end_orphans(folder: str, keep: Container[int], tries: int = 20) -> None:
+    """Kill what a dead shim left to us, its reaper: our children, not in `keep`, that are of the attempt in `folder`.
+
+    Known by the session that started.json names, or by the attempt's folder in their environment,
+    so that the orphans of somebody else, who is also below us, are left alone.
+    """
+    started = started_record(folder) or {}
+    mark = b"STEPWELL_ATTEMPT_DIR=" + os.fsencode(folder) + b"\0"
+    for _ in range(tries):
+        found = below(os.getpid())
+        orphans = [
+            each
+            for each in found
+            if each.parent == os.getpid() and each.pid not in keep and _belongs(each.pid, started.get("pid"), mark)
+        ]
+        for orphan in orphans:
+            signal_below(orphan.pid, signal.SIGKILL)
+            send(orphan, signal.SIGKILL)
+        if not orphans:
+            return
+        time.sleep(0.005)
+
+
+def _belongs(pid: int, session: Optional[int], mark: bytes) -> bool:
+    try:
+        if os.getsid(pid) == session:
+            return True
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return mark in file.read()
+    except (ProcessLookupError, FileNotFoundError, PermissionError):
+        return False

@@ -1,9 +1,10 @@
 """The supervisor of one attempt: starts the step, pumps its output, ends it in time, writes how it ended.
 
-Forked by the launcher, which has taken the attempt's lock; the lock is held until this process is
-gone. Everything is told through files in the attempt's folder:
+The launcher forks a shim before there is anything to do; it forks the process that will be the
+step, and waits for the name of an attempt's folder, or for the launcher's end. From then on
+everything is told through files in that folder:
 
-    fork the step, which waits -> started.json -> cancel.json there? -> open the gate -> pump
+    take the lock, for life -> started.json -> cancel.json there? -> the step runs -> pump
     -> the step ends -> its descendants end or are ended -> drain -> exit.json -> exit
 
 The step's end is the exit of its main process, not the end of its output: a grandchild may hold the
@@ -25,7 +26,7 @@ import select
 import signal
 import time
 import traceback
-from typing import Any, Dict, List, NamedTuple, NoReturn, Optional
+from typing import Any, Dict, NamedTuple, NoReturn, Optional
 
 from stepwell_step import attempt, descendants, spawn
 from stepwell_step.pump import CHUNK, ERR, OUT, Log, Pump
@@ -52,21 +53,23 @@ class Machine(NamedTuple):
 
 
 class _Ending(NamedTuple):
-    """Why the step is being ended, and until when it may end by itself (monotonic)."""
+    """Why the step is being ended before it ended by itself."""
 
     outcome: str
     message: str
-    kill_at: float
 
 
-def run(folder: str, report: int, machine: Machine) -> NoReturn:
-    """Supervise the attempt in `folder` and exit. `report`: a pipe to the launcher for one line, then closed.
+def run(channel: int, machine: Machine) -> NoReturn:
+    """Wait for an attempt, supervise it and exit. `channel`: one end of a SEQPACKET pair to the launcher.
 
-    The line is {"pid", "shim_pid", "started_us"} once started.json is there, or {"error"}.
+    In comes the attempt's folder, one message of bytes; its end means that we are not needed. Out
+    goes one message: {"pid", "shim_pid", "started_us"} once started.json or exit.json is there, or
+    {"error"} where nothing was started.
     """
     code = 0
     try:
-        _Shim(folder, report, machine).run()
+        gc.disable()
+        _Shim(channel, machine).run()
     except BaseException:  # the top of a process: the launcher's log is where a bug of ours belongs
         traceback.print_exc()
         code = 70
@@ -74,99 +77,133 @@ def run(folder: str, report: int, machine: Machine) -> NoReturn:
         os._exit(code)
 
 
+class _Unstarted(Exception):
+    """Nothing was run, and the attempt's folder says nothing about it."""
+
+
 class _Shim:
-    def __init__(self, folder: str, report: int, machine: Machine) -> None:
-        self._folder = folder
-        self._report = report
+    def __init__(self, channel: int, machine: Machine) -> None:
+        os.setsid()
+        spawn.prctl(spawn.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        spawn.prctl(spawn.PR_SET_NAME, b"stepwell-shim", 0, 0, 0)
+        self._channel = channel
         self._machine = machine
-        self._pid = 0
+        self._wake = self._listen()
+        self._child = spawn.fork()
         self._status: Optional[int] = None  # of the step's main process, once it has ended
         self._ended_at = 0.0
+        self._ended_us = 0
         self._over = False  # no process is left below us
         self._ending: Optional[_Ending] = None
         self._kill_at: Optional[float] = None
         self._left: Dict[int, descendants.Process] = {}
         self._started_us: Optional[int] = None
         self._started = 0.0
+        self._log: Optional[Log] = None
 
     def run(self) -> None:
-        gc.disable()
-        os.setsid()
-        spawn.prctl(spawn.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-        self._wake = self._listen()
-        self._ooms = self._machine.oom_kills()
+        folder = self._wait()
+        if not folder:
+            return
+        self._folder = os.fsdecode(folder)
+        try:
+            record = self._take()
+            self._start(record)
+        except _Unstarted as error:
+            self._tell({"error": str(error)})
+
+    def _wait(self) -> bytes:
+        """Wait for the attempt's folder; b"" where none will come."""
+        self._machine.oom_kills()
+        attempt.decode(attempt.encode({"v": attempt.VERSION, "argv": [], "env": {}}))  # as spawn._rehearse
+        poll = select.poll()
+        poll.register(self._channel, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        while True:
+            ready = [handle for handle, _ in poll.poll()]
+            if self._channel in ready:
+                return os.read(self._channel, 8192)
+            os.read(self._wake, 512)
+            if os.waitpid(self._child.pid, os.WNOHANG)[0]:  # somebody killed it: another shim takes the job
+                return b""
+
+    def _take(self) -> Dict[str, Any]:
+        """Make the attempt ours and return its launch record."""
+        try:
+            refused = attempt.refusal(self._folder) if attempt.Lock(self._folder).acquire() else "it is already running"
+        except OSError as error:
+            raise _Unstarted(f"cannot lock the attempt: {(error.strerror or str(error)).lower()}") from error
+        if refused is not None:
+            raise _Unstarted(refused)
         record = attempt.launch_record(self._folder)
         if record is None:
-            self._tell({"error": "there is no readable launch.json in its folder"})
-            return
-        self._grace = float(record.get("grace_s") or GRACE_S)
+            raise _Unstarted("its folder holds no readable launch.json")
+        self._ooms = self._machine.oom_kills()
+        self._grace = _seconds(record.get("grace_s"), GRACE_S)
         self._timeout: Optional[float] = record.get("timeout_s")
-        self._log = Log(self._folder, record.get("log_cap_bytes"))
-        self._pump = Pump(self._log)
-        try:
-            child = spawn.fork(spawn.Command(record))
-        except spawn.Refused as refused:
-            self._exit("Failed", refused.code, None, refused.message)
-            self._tell({"pid": None, "shim_pid": os.getpid(), "started_us": attempt.now_us()})
-            return
-        except OSError as error:
-            self._tell({"error": f"cannot start a process: {(error.strerror or str(error)).lower()}"})
-            return
-        self._start(child, record)
+        return record
 
     def _listen(self) -> int:
         """Have signals arrive as bytes in a pipe; return its reading end."""
         reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGCHLD):
-            signal.signal(number, _noted)
+            signal.signal(number, noted)
         for number in (signal.SIGINT, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
         return reader
 
-    def _start(self, child: spawn.Child, record: Dict[str, Any]) -> None:
-        self._pid = child.pid
+    def _start(self, record: Dict[str, Any]) -> None:
         self._started_us, self._started = attempt.now_us(), time.monotonic()
         started = {
             "v": attempt.VERSION,
-            "pid": child.pid,
+            "pid": self._child.pid,
             "shim_pid": os.getpid(),
-            "pgid": child.pid,
-            "start_ticks": attempt.start_time(child.pid),
+            "pgid": self._child.pid,
+            "start_ticks": attempt.start_time(self._child.pid),
             "shim_start_ticks": attempt.start_time(os.getpid()),
             "boot_id": self._machine.boot_id,
             "started_us": self._started_us,
         }
         try:
+            self._log = Log(self._folder, record.get("log_cap_bytes"))
             attempt.write_json_atomic(os.path.join(self._folder, attempt.STARTED), started)
         except OSError as error:
-            child.abandon()
-            os.waitpid(child.pid, 0)
-            self._tell({"error": f"cannot write {attempt.STARTED}: {(error.strerror or str(error)).lower()}"})
-            return
+            raise _Unstarted(f"cannot write to its folder: {(error.strerror or str(error)).lower()}") from error
         # From here on whoever wants to cancel finds us; before, they have left a file.
         canceled = attempt.cancel_record(self._folder)
+        refused = None
         if canceled is not None:
-            child.abandon()
-            os.waitpid(child.pid, 0)
+            self._child.abandon()
             self._exit("Canceled", None, None, _reason(canceled))
-            self._tell({key: started[key] for key in ("pid", "shim_pid", "started_us")})
-            return
-        failed = child.release()
-        self._tell({key: started[key] for key in ("pid", "shim_pid", "started_us")})
-        if failed is not None:
-            os.waitpid(child.pid, 0)
-            refused = spawn.refusal(spawn.Command(record), *failed)
+        else:
+            refused = self._release(record)
+        if refused is not None:
             self._exit("Failed", refused.code, None, refused.message)
-            return
-        self._supervise(child)
-        self._finish()
+        self._tell({key: started[key] for key in ("pid", "shim_pid", "started_us")})
+        if canceled is None and refused is None:
+            self._supervise(self._log)
+            self._finish()
 
-    def _supervise(self, child: spawn.Child) -> None:
+    def _release(self, record: Dict[str, Any]) -> Optional[spawn.Refused]:
+        """Let the step run; return why it cannot."""
+        try:
+            command = spawn.Command(record)
+        except spawn.Refused as refused:
+            self._child.abandon()
+            return refused
+        failed = self._child.release(command)
+        if failed is None:
+            return None
+        os.waitpid(self._child.pid, 0)
+        return spawn.refusal(command, *failed)
+
+    def _supervise(self, log: Log) -> None:
         """Pump until the step has ended and nothing is left below us."""
-        streams = {child.out: OUT, child.err: ERR}
+        self._pump = Pump(log)
+        streams = {self._child.out: OUT, self._child.err: ERR}
         poll = select.poll()
-        for handle in (self._wake, child.out, child.err):
+        for handle in (self._wake, *streams):
             poll.register(handle, select.POLLIN)
         deadline = None if self._timeout is None else self._started + self._timeout
         while True:
@@ -218,9 +255,13 @@ class _Shim:
             pass  # empty, but held open by somebody who is not ours
 
     def _signalled(self, numbers: bytes) -> None:
-        if signal.SIGTERM in numbers and self._status is None and self._ending is None:
+        if signal.SIGTERM in numbers and self._status is None:
             wish = attempt.cancel_record(self._folder) or {}
-            self._end("Canceled", _reason(wish), float(wish.get("grace_s", self._grace)))
+            grace = _seconds(wish.get("grace_s"), self._grace)
+            if self._ending is None:
+                self._end("Canceled", _reason(wish), grace)
+            elif self._kill_at is not None:  # asked again: patience may only get shorter
+                self._kill_at = min(self._kill_at, time.monotonic() + grace)
         if signal.SIGCHLD in numbers:
             self._reap()
 
@@ -234,7 +275,7 @@ class _Shim:
                 return
             if pid == 0:
                 return
-            if pid == self._pid:
+            if pid == self._child.pid:
                 self._status, self._ended_at = status, time.monotonic()
                 self._ended_us = attempt.now_us()
                 if self._ending is None:
@@ -242,9 +283,8 @@ class _Shim:
 
     def _end(self, outcome: str, message: str, grace_s: float) -> None:
         """Ask the step and all below it to end. Stopped ones are woken, to hear it."""
-        now = time.monotonic()
-        self._ending = _Ending(outcome, message, now + grace_s)
-        self._kill_at = now + grace_s
+        self._ending = _Ending(outcome, message)
+        self._kill_at = time.monotonic() + grace_s
         descendants.signal_below(os.getpid(), signal.SIGTERM, signal.SIGCONT)
 
     def _kill(self, now: float) -> None:
@@ -276,8 +316,9 @@ class _Shim:
         """Write exit.json. A full disk is waited for, EXIT_RETRY_S long: without it the attempt would be Lost."""
         usage = resource.getrusage(resource.RUSAGE_CHILDREN)
         ended = self._ended_at if self._status is not None else time.monotonic()
-        if self._log.failure is not None:
-            lost = f"{self._log.lost} bytes of its output were lost: {self._log.failure.lower()}"
+        log = self._log
+        if log is not None and log.failure is not None:
+            lost = f"{log.lost} bytes of its output were lost: {log.failure.lower()}"
             message = lost if message is None else f"{message}; {lost}"
         record = {
             "v": attempt.VERSION,
@@ -290,8 +331,8 @@ class _Shim:
             "duration_s": max(0.0, ended - self._started) if self._started_us is not None else 0.0,
             "cpu_s": usage.ru_utime + usage.ru_stime,
             "max_rss_mib": usage.ru_maxrss / 1024,
-            "log_bytes": self._log.size,
-            "log_lost_bytes": self._log.lost,
+            "log_bytes": log.size if log is not None else 0,
+            "log_lost_bytes": log.lost if log is not None else 0,
             "left_behind": [{"pid": each.pid, "name": each.name} for each in self._left.values()],
         }
         give_up = time.monotonic() + EXIT_RETRY_S
@@ -305,16 +346,20 @@ class _Shim:
             time.sleep(0.25)
 
     def _tell(self, line: Dict[str, Any]) -> None:
-        """Say one line to the launcher. It may be gone: nobody needs it any more then."""
+        """Answer the launcher. It may be gone: nobody needs the answer any more then."""
         try:
-            os.write(self._report, attempt.encode(line))
+            os.write(self._channel, attempt.encode(line))
         except BrokenPipeError:
             pass
-        os.close(self._report)
+        os.close(self._channel)
 
 
-def _noted(number: int, frame: object) -> None:
+def noted(number: int, frame: object) -> None:
     """The byte in the wake-up pipe says it all."""
+
+
+def _seconds(value: Any, default: float) -> float:
+    return default if value is None else float(value)
 
 
 def _reason(record: Dict[str, Any]) -> str:

@@ -1,28 +1,36 @@
-"""From a launch record to a process that waits at its gate, and the words for one that cannot start.
+"""A forked process that waits for its order and then becomes the step; and the words for one that cannot.
 
 The child leads a session of its own, dies with its shim (PDEATHSIG), reads nothing (/dev/null),
-writes into two pipes, and has default signal dispositions. It runs nothing of the step until the
-gate opens: `started.json` must be there first.
+writes into two pipes, and has default signal dispositions. It is forked before anybody knows what
+it will be: a page fault costs microseconds, a fork some hundred of them, and nobody waits for
+those. It runs nothing of the step until the order comes: `started.json` must be there first.
 
 A plain fork, because neither `posix_spawn` nor a vfork can ask for PDEATHSIG in the child; nothing
-is imported and next to nothing allocated between fork and exec.
+is imported between fork and exec.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import marshal
 import os
 import signal
 from typing import Any, Dict, List, Optional, Tuple
 
 PR_SET_PDEATHSIG = 1
+PR_SET_NAME = 15
 PR_SET_CHILD_SUBREAPER = 36
 ARGUMENT_MAX = 131072  # bytes of one argument or variable with its NUL: 32 pages, fixed in the kernel
 
 prctl = ctypes.CDLL(None, use_errno=True).prctl  # resolved before any fork
-# Whatever this process ignores (Python: SIGPIPE, SIGXFSZ; nohup: SIGHUP) a step would inherit as ignored.
-_RESET = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+# Whatever this process ignores (Python: SIGPIPE, SIGXFSZ; nohup: SIGHUP) or a shim handles, a step must not inherit.
+_RESET = [
+    number
+    for number in sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP})
+    if signal.getsignal(number) != signal.SIG_DFL
+    or number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+]
 
 
 class Refused(Exception):
@@ -66,7 +74,7 @@ class Command:
 
 
 class Child:
-    """A forked step that waits at its gate."""
+    """A forked process that waits to be told what to become. It has its own session and both pipes already."""
 
     def __init__(self, pid: int, out: int, err: int, gate: int, failure: int) -> None:
         self.pid = pid
@@ -75,29 +83,31 @@ class Child:
         self._gate = gate
         self._failure = failure
 
-    def release(self) -> Optional[Tuple[str, int]]:
-        """Open the gate; return None once the program runs, else which act failed ("cwd", "exec") and its errno."""
+    def release(self, command: Command) -> Optional[Tuple[str, int]]:
+        """Let it become `command`; None once the program runs, else which act failed ("cwd", "exec") and its errno."""
+        order = marshal.dumps((command.cwd, command.candidates(), command.argv, command.env))
         try:
-            os.write(self._gate, b"g")
+            while order:
+                order = order[os.write(self._gate, order) :]
         except BrokenPipeError:
-            pass  # it never came to the gate, and has said why
+            pass  # somebody killed it; its status will tell
         os.close(self._gate)
-        with os.fdopen(self._failure, "rb", buffering=0) as failure:
-            said = failure.read(64)
+        said = os.read(self._failure, 64)
+        os.close(self._failure)
         if not said:
             return None
         act, number = said.split(b" ")
         return act.decode("ascii"), int(number)
 
     def abandon(self) -> None:
-        """Close the gate for good: the child exits without having run anything."""
+        """Close the gate for good: the child exits without having run anything. Waits for that."""
         os.close(self._gate)
         os.close(self._failure)
+        os.waitpid(self.pid, 0)
 
 
-def fork(command: Command) -> Child:
-    """Fork the step; it waits until `release`. Raises OSError where the machine has no process or pipe left."""
-    candidates = command.candidates()
+def fork() -> Child:
+    """Fork the process that will be the step. Raises OSError where the machine has no process or pipe left."""
     supervisor = os.getpid()
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, out_w = os.pipe()
@@ -108,7 +118,7 @@ def fork(command: Command) -> Child:
     if pid == 0:
         try:
             os.close(gate)  # or we would never see the end of a supervisor that is gone
-            _become(command, candidates, supervisor, (null, out_w, err_w), gate_r, failure_w)
+            _become(supervisor, (null, out_w, err_w), gate_r, failure_w)
         finally:
             os._exit(127)
     for handle in (null, out_w, err_w, gate_r, failure_w):
@@ -118,15 +128,8 @@ def fork(command: Command) -> Child:
     return Child(pid, out, err, gate, failure)
 
 
-def _become(
-    command: Command,
-    candidates: List[bytes],
-    supervisor: int,
-    streams: Tuple[int, int, int],
-    gate: int,
-    failure: int,
-) -> None:
-    """In the child: become the step. Returns only where that fails, having said so through `failure`."""
+def _become(supervisor: int, streams: Tuple[int, int, int], gate: int, failure: int) -> None:
+    """In the child: wait for the order and become the step. Returns only where that fails, having said why."""
     signal.set_wakeup_fd(-1)  # its other end is the shim's
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -137,23 +140,35 @@ def _become(
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number, handle in enumerate(streams):
         os.dup2(handle, number)
+    _rehearse()
+    order = b"".join(iter(lambda: os.read(gate, 65536), b""))
+    if not order:
+        return
+    cwd, candidates, argv, env = marshal.loads(order)
     act = "cwd"
     try:
-        os.chdir(command.cwd)
-        if os.read(gate, 1) != b"g":
-            return
+        os.chdir(cwd)
         act = "exec"
-        _execute(candidates, command)
+        _execute(candidates, argv, env)
     except OSError as error:
         os.write(failure, b"%s %d" % (act.encode("ascii"), error.errno or 0))
 
 
-def _execute(candidates: List[bytes], command: Command) -> None:
+def _rehearse() -> None:
+    """Go the way of an order once, to nowhere: each page we write to is copied now, not when the step is awaited."""
+    cwd, candidates, argv, env = marshal.loads(marshal.dumps((b"/", [b""], [b"x"], {b"PATH": b"/"})))
+    try:
+        _execute(candidates, argv, env)
+    except FileNotFoundError:
+        pass
+
+
+def _execute(candidates: List[bytes], argv: List[bytes], env: Dict[bytes, bytes]) -> None:
     """Try each file as execvp does: one that may not be run is remembered, the search goes on."""
     worst: Optional[OSError] = None
     for candidate in candidates:
         try:
-            os.execve(candidate, command.argv, command.env)
+            os.execve(candidate, argv, env)
         except (FileNotFoundError, NotADirectoryError) as error:
             worst = worst or error
         except PermissionError as error:

@@ -108,11 +108,14 @@ def test_an_error_without_a_reason_says_what_came_instead(daemon: FakeDaemon, cl
         client.get("/v1/hello")
 
     assert str(caught.value) == (
-        "the daemon answered 500 and no reason: 'Internal Server Error'\n  try: `stepwell daemon logs` shows more"
+        "the daemon answered 500 and no reason: 'Internal Server Error'\n"
+        "  try: `stepwell daemon logs` shows more"
     )
 
 
-def test_events_that_are_no_longer_kept_are_a_conflict_with_a_code(daemon: FakeDaemon, client: Client) -> None:
+def test_events_that_are_no_longer_kept_are_a_conflict_with_a_code(
+    daemon: FakeDaemon, client: Client
+) -> None:
     gone = ConflictError("events up to 9 are no longer kept", code="events_gone")
     daemon.on("GET", "/v1/events", Answer({"error": gone.to_wire()}, status=410))
 

@@ -66,7 +66,8 @@ def test_a_daemon_gets_its_own_session_the_root_folder_and_no_input(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home = Home.at(tmp_path / "home")
-    script = 'read -r line; echo "cwd=$PWD sid=$(ps -o sid= -p $$ | tr -d " ") pid=$$ in=[$line] args=$*" >&2; exit 1'
+    session = '$(cut -d" " -f6 /proc/$$/stat)'
+    script = f'read -r line; echo "cwd=$PWD sid={session} pid=$$ in=[$line] args=$*" >&2; exit 1'
     monkeypatch.setattr(sys, "executable", _interpreter(tmp_path, script))
 
     with pytest.raises(MachineError) as caught:
@@ -79,7 +80,13 @@ def test_a_daemon_gets_its_own_session_the_root_folder_and_no_input(
 
 
 def test_the_daemon_gets_few_variables_and_none_of_a_steps() -> None:
-    environment = {"PATH": "/bin", "LC_ALL": "C", "SECRET": "x", "STEPWELL_RUN_ID": "r", "CUDA_VISIBLE_DEVICES": "0"}
+    environment = {
+        "PATH": "/bin",
+        "LC_ALL": "C",
+        "SECRET": "x",
+        "STEPWELL_RUN_ID": "r",
+        "CUDA_VISIBLE_DEVICES": "0",
+    }
 
     assert starting.clean_environment(environment) == {"PATH": "/bin", "LC_ALL": "C"}
 

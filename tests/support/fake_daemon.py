@@ -73,11 +73,15 @@ class FakeDaemon:
 
     def stop_listening(self) -> None:
         """Go away as a killed daemon does: its socket file stays, and nobody listens."""
+        self.stop_accepting()
+        self.drop_connections()
+
+    def stop_accepting(self) -> None:
+        """Take no new connections; those that are open go on."""
         if self._listener is not None:
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None
-        self.drop_connections()
 
     def drop_connections(self) -> None:
         """Close every open connection."""

@@ -32,9 +32,7 @@ class Engine:
 
     version = VERSION
 
-    def __init__(
-        self, context: Context, scheduler: Scheduler, loop: Loop, stop_asked: Callable[[], None]
-    ) -> None:
+    def __init__(self, context: Context, scheduler: Scheduler, loop: Loop, stop_asked: Callable[[], None]) -> None:
         self._context = context
         self._scheduler = scheduler
         self._loop = loop

@@ -64,9 +64,7 @@ def application(engine: Engine) -> Starlette:
         ("GET", "/v1/events", routes.events),
         ("GET", "/v1/diff", routes.diff),
     ]
-    return Starlette(
-        routes=[Route(path, _guarded(answer, engine), methods=[verb]) for verb, path, answer in table]
-    )
+    return Starlette(routes=[Route(path, _guarded(answer, engine), methods=[verb]) for verb, path, answer in table])
 
 
 def _guarded(answer: Answer, engine: Engine) -> Answer:
@@ -156,9 +154,7 @@ class _Routes:
     async def runs(self, request: Request) -> Response:
         query = request.query_params
         limit = int(_number(request, "limit", 50, 100_000))
-        return await self._call(
-            self.engine.views.runs, query.get("workspace"), query.get("experiment"), limit
-        )
+        return await self._call(self.engine.views.runs, query.get("workspace"), query.get("experiment"), limit)
 
     async def submit(self, request: Request) -> Response:
         return await self._call(self.engine.submissions.submit, await _body(request), status=201)

@@ -75,9 +75,7 @@ def bind(home: Home) -> socket.socket:
         listener.listen(128)
     except OSError as error:
         listener.close()
-        raise MachineError(
-            f"cannot listen on {str(home.socket)!r}: {error.strerror}", code="socket"
-        ) from error
+        raise MachineError(f"cannot listen on {str(home.socket)!r}: {error.strerror}", code="socket") from error
     return listener
 
 

@@ -89,9 +89,7 @@ class Views:
         with self._database.read() as connection:
             step = queries.step(connection, step_run)
             run = queries.run(connection, step.run)
-            origins = queries.run_numbers(
-                connection, [s for s in (step.reused_from, step.compared_with) if s]
-            )
+            origins = queries.run_numbers(connection, [s for s in (step.reused_from, step.compared_with) if s])
         return {
             "step": step.key,
             "run": run.id,

@@ -17,10 +17,10 @@ def completion(shell: str) -> None:
     """Print the completion script of SHELL."""
     from click.shell_completion import get_completion_class
 
-    from stepwell.cli.main import cli
+    from stepwell.cli.main import COMPLETION_VARIABLE, cli
 
     kind = get_completion_class(shell)
     assert kind is not None  # each name of HOW is one of click's
-    script = kind(cli, {}, "stepwell", "_STEPWELL_COMPLETE")
+    script = kind(cli, {}, "stepwell", COMPLETION_VARIABLE)
     # Not `source()`: it runs the shell to ask for its version, and fails where there is none.
     click.echo(script.source_template % script.source_vars())

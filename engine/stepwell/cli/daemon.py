@@ -12,12 +12,13 @@ from stepwell import paths
 from stepwell.api.client import Client
 from stepwell.cli import options, words
 from stepwell.cli.output import print_json, say, show
-from stepwell.errors import MachineError
+from stepwell.errors import ConflictError, MachineError
 from stepwell.paths import Home
 
 FIELDS = ("pid", "home", "version", "uptime_s", "runs_active")
 STOP_TIMEOUT_S = 30.0
 LOOK_S = 0.02
+RUNS_LOOK_S = 0.5
 FOLLOW_S = 0.2
 
 
@@ -44,24 +45,34 @@ def stop(wait: bool) -> None:
     try:
         with Client.connect(home, start=False) as client:
             found = client.get("/v1/hello")
-            client.post("/v1/stop", {"wait_runs": wait})
+            while not _asked_to_stop(client, wait):
+                time.sleep(RUNS_LOOK_S)
     except MachineError as error:
         if error.code != "no_daemon":
             raise
         say("no daemon is running")
         return
-    deadline = None if wait else time.monotonic() + STOP_TIMEOUT_S
+    deadline = time.monotonic() + STOP_TIMEOUT_S
     while _is_there(found["pid"], home):
-        if deadline is not None and time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             raise MachineError(
                 f"the daemon (pid {found['pid']}) has not stopped within {STOP_TIMEOUT_S:.0f} s",
                 hint="stepwell daemon logs",
                 code="daemon_not_stopped",
             )
         time.sleep(LOOK_S)
-    active = found["runs_active"]
-    left = "" if wait or not active else f"; the steps of {words.count(active, 'run')} go on without it"
+    active = 0 if wait else found["runs_active"]
+    left = f"; the steps of {words.count(active, 'run')} go on without it" if active else ""
     say(f"the daemon has stopped{left}")
+
+
+def _asked_to_stop(client: Client, wait: bool) -> bool:
+    """Ask the daemon to stop; False where it has runs and we are to wait for them."""
+    try:
+        client.post("/v1/stop", {"wait_runs": wait})
+    except ConflictError:
+        return False
+    return True
 
 
 @daemon.command()
@@ -78,9 +89,7 @@ def status(as_json: bool) -> None:
 
 
 @daemon.command()
-@click.option(
-    "--lines", "-n", default=50, show_default=True, type=click.IntRange(0), help="How many from the end."
-)
+@click.option("--lines", "-n", default=50, show_default=True, type=click.IntRange(0), help="How many from the end.")
 @click.option("--follow", "-f", is_flag=True, help="Go on with what is written next.")
 def logs(lines: int, follow: bool) -> None:
     """Print the end of the daemon's own log. Works whether or not it runs."""

@@ -24,9 +24,7 @@ NOT_COPIED = ("__pycache__", ".stepwell", "outputs", "*.pyc")
 
 
 @click.command()
-@click.argument(
-    "folder", metavar="[DIR]", default="stepwell-demo", type=click.Path(path_type=Path, file_okay=False)
-)
+@click.argument("folder", metavar="[DIR]", default="stepwell-demo", type=click.Path(path_type=Path, file_okay=False))
 @options.as_json
 def demo(folder: Path, as_json: bool) -> int:
     """Copy the handwritten-digits sample to DIR (stepwell-demo) and run it.

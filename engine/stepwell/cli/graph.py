@@ -85,9 +85,7 @@ def draw(nodes: Sequence[Node], terminal: Terminal) -> list[str]:
             pending.append((children[0], indent, indent))
         for child in reversed(children if len(children) > 1 else []):
             is_last = child is children[-1]
-            pending.append(
-                (child, indent + (last if is_last else tee), indent + ("   " if is_last else f"{bar}  "))
-            )
+            pending.append((child, indent + (last if is_last else tee), indent + ("   " if is_last else f"{bar}  ")))
     return lines
 
 

@@ -41,9 +41,7 @@ def make(client: Client, folder: Path, name: str | None = None) -> tuple[Place, 
     try:
         root.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise MachineError(
-            f"cannot make the folder {str(root)!r}: {error.strerror}", code="no_folder"
-        ) from error
+        raise MachineError(f"cannot make the folder {str(root)!r}: {error.strerror}", code="no_folder") from error
     root = root.resolve()
     found = place.at(root) if (root / place.OWN).exists() else None
     note = "made a workspace"

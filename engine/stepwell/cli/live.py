@@ -19,6 +19,7 @@ ROOMY = 72  # columns from which on everything is shown
 MODEST = 44  # columns below which only state and name are
 KEY_WIDTH = 28
 TIME_WIDTH = 12
+STATE_WIDTH = WORD_WIDTH + 4  # mark, word and the gap behind it
 
 
 def picture(progress: Progress, terminal: Terminal, title: str, now_us: int) -> list[str]:
@@ -26,7 +27,8 @@ def picture(progress: Progress, terminal: Terminal, title: str, now_us: int) -> 
     rows = progress.ordered()
     room = max(terminal.height - 4, 1)
     chosen = _most_telling(rows, room)
-    key_width = min(max((columns(visible(row.key)) for row in chosen), default=1), KEY_WIDTH)
+    longest = max((columns(visible(row.key)) for row in chosen), default=1)
+    key_width = min(longest, KEY_WIDTH, max(terminal.width - 1 - STATE_WIDTH - TIME_WIDTH, 1))
     lines = [_row(row, terminal, key_width, now_us) for row in chosen]
     if len(chosen) < len(rows):
         left = Counter(row.mark.word for row in rows) - Counter(row.mark.word for row in chosen)
@@ -37,7 +39,7 @@ def picture(progress: Progress, terminal: Terminal, title: str, now_us: int) -> 
 
 def _row(row: Row, terminal: Terminal, key_width: int, now_us: int) -> str:
     key = terminal.pad(visible(row.key), key_width)
-    room = terminal.width - 1 - (WORD_WIDTH + 2) - 2
+    room = terminal.width - 1 - STATE_WIDTH
     if terminal.width < MODEST:
         return f"{shown(row.mark, terminal, WORD_WIDTH)}  {terminal.fit(key.rstrip(), room)}"
     passed = words.elapsed(row.started_us, row.ended_us, now_us)

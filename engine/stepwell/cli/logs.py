@@ -37,16 +37,10 @@ CHUNK = 1 << 20
 @options.run()
 @options.step(required=False)
 @click.option("--follow", "-f", is_flag=True, help="Go on until the step or the run has ended.")
-@click.option(
-    "--stream", type=click.Choice(["all", "out", "err"]), default="all", help="Only what went there."
-)
-@click.option(
-    "--attempt", type=click.IntRange(1), metavar="N", help="One attempt of a step that was tried again."
-)
+@click.option("--stream", type=click.Choice(["all", "out", "err"]), default="all", help="Only what went there.")
+@click.option("--attempt", type=click.IntRange(1), metavar="N", help="One attempt of a step that was tried again.")
 @options.workspace
-def logs(
-    run: str, step: str | None, follow: bool, stream: str, attempt: int | None, workspace: str | None
-) -> None:
+def logs(run: str, step: str | None, follow: bool, stream: str, attempt: int | None, workspace: str | None) -> None:
     """Print what the steps of a run wrote: of STEP alone, or of all that ran.
 
     A reused STEP shows the log of the run that its result comes from.
@@ -76,9 +70,7 @@ def _raw(data: bytes) -> None:
     sys.stdout.buffer.flush()
 
 
-def copy(
-    client: Client, step_run: str, stream: str, attempt: int | None, wait_s: float, write: Write
-) -> None:
+def copy(client: Client, step_run: str, stream: str, attempt: int | None, wait_s: float, write: Write) -> None:
     """Write one attempt's log (the last one's for None); with `wait_s`, go on until no more will come."""
     offset = 0
     number = None if attempt is None else str(attempt)
@@ -140,9 +132,7 @@ class _Prefixed:
 def _several(client: Client, run: Json, stream: str, follow: bool) -> None:
     reused = sum(step["reused"] for step in run["steps"])
     if reused:
-        say(
-            f"{words.count(reused, 'step')} of run {run['number']} reused an earlier result and wrote nothing"
-        )
+        say(f"{words.count(reused, 'step')} of run {run['number']} reused an earlier result and wrote nothing")
     logs_of_run = _Logs(client, run, stream)
     if follow:
         logs_of_run.follow()

@@ -19,6 +19,7 @@ from stepwell.api import wire
 from stepwell.errors import StepwellError, unknown
 
 INTERRUPTED = 130
+COMPLETION_VARIABLE = "_STEPWELL_COMPLETE"
 PIPE_CLOSED = 141  # what a shell says of a program that died by SIGPIPE
 
 VERBS: dict[str, tuple[str, str]] = {  # verb -> (file, what it does)
@@ -66,11 +67,7 @@ class Stepwell(click.Group):
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
         from click.shell_completion import CompletionItem
 
-        verbs = [
-            CompletionItem(verb, help=what)
-            for verb, (_, what) in VERBS.items()
-            if verb.startswith(incomplete)
-        ]
+        verbs = [CompletionItem(verb, help=what) for verb, (_, what) in VERBS.items() if verb.startswith(incomplete)]
         return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def main(
@@ -83,16 +80,18 @@ class Stepwell(click.Group):
     ) -> Any:
         """Run a command line and exit with its code."""
         _say_odd_characters_in_ascii()
+        words = sys.argv[1:] if args is None else list(args)
+        name = prog_name or "stepwell"
+        asked = os.environ.get(COMPLETION_VARIABLE)
+        if asked:
+            from click.shell_completion import shell_complete
+
+            sys.exit(shell_complete(self, {}, name, COMPLETION_VARIABLE, asked))
         try:
-            code = super().main(
-                args=args,
-                prog_name=prog_name or "stepwell",
-                complete_var=complete_var,
-                standalone_mode=False,
-                **extra,
-            )
+            with self.make_context(name, words, **extra) as context:
+                code = self.invoke(context)
             sys.stdout.flush()
-        except Exception as error:  # noqa: BLE001  the top of the program: every ending becomes a code
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  the top: every ending becomes a code
             code = _exit_code(error)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -105,7 +104,7 @@ def _say_odd_characters_in_ascii() -> None:
             reconfigure(errors="backslashreplace")
 
 
-def _exit_code(error: Exception) -> int:
+def _exit_code(error: Exception | KeyboardInterrupt) -> int:
     """Tell the user what happened, and return the code that says it to programs."""
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "stepwell"
@@ -115,7 +114,9 @@ def _exit_code(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         _tell(error.format_message())
         return 2
-    if isinstance(error, click.Abort):
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, (KeyboardInterrupt, EOFError, click.Abort)):
         _tell("interrupted")
         return INTERRUPTED
     if isinstance(error, BrokenPipeError):

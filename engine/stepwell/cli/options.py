@@ -14,9 +14,7 @@ from stepwell.errors import StepwellError, UsageError
 F = TypeVar("F", bound=Callable[..., Any])
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print data as JSON, to stdout alone.")
-workspace = click.option(
-    "--workspace", "-w", metavar="NAME", help="Another workspace than the one of this folder."
-)
+workspace = click.option("--workspace", "-w", metavar="NAME", help="Another workspace than the one of this folder.")
 experiment = click.option("--experiment", "-e", metavar="NAME", help="The experiment the run belongs to.")
 
 
@@ -69,9 +67,7 @@ def _runs(context: click.Context, parameter: click.Parameter, incomplete: str) -
 
     try:
         with Client.connect(Home.from_environment(), start=False) as client:
-            found = client.get("/v1/runs", workspace=chosen(context.params.get("workspace")), limit=20)[
-                "runs"
-            ]
+            found = client.get("/v1/runs", workspace=chosen(context.params.get("workspace")), limit=20)["runs"]
     except (StepwellError, OSError):  # a shell that completes must not be told about daemons
         found = []
     items = [CompletionItem("last", help="the newest run")]
@@ -86,9 +82,7 @@ def _steps(context: click.Context, parameter: click.Parameter, incomplete: str) 
 
     try:
         with Client.connect(Home.from_environment(), start=False) as client:
-            found = find_run(
-                client, str(context.params.get("run") or "last"), context.params.get("workspace")
-            )
+            found = find_run(client, str(context.params.get("run") or "last"), context.params.get("workspace"))
     except (StepwellError, OSError):  # as above
         return []
     keys = [step["key"] for step in found["steps"]]

@@ -71,9 +71,7 @@ def failure(client: Client, run: Json, terminal: Terminal) -> list[str]:
         return []
     if run.get("error"):
         return [str(from_wire(run["error"]))]
-    broken = sorted(
-        (step for step in run["steps"] if step["status"] in BROKEN), key=lambda step: step["ended_us"] or 0
-    )
+    broken = sorted((step for step in run["steps"] if step["status"] in BROKEN), key=lambda step: step["ended_us"] or 0)
     if not broken:
         return []
     first = broken[0]
@@ -83,9 +81,7 @@ def failure(client: Client, run: Json, terminal: Terminal) -> list[str]:
     bar = "│" if terminal.unicode else "|"
     lines += [f"  {bar} {line}" for line in tail] or ["  it wrote nothing"]
     lines.append(f"  all of it: stepwell logs {run['number']} {_quoted(first['key'])}")
-    lines += [
-        f"step {visible(step['key'])!r} {step['status'].lower()} too: {how(step)}" for step in broken[1:]
-    ]
+    lines += [f"step {visible(step['key'])!r} {step['status'].lower()} too: {how(step)}" for step in broken[1:]]
     return lines
 
 

@@ -17,9 +17,7 @@ from stepwell.cli.submit import detached, start, watch
 @options.parameters
 @options.experiment
 @click.option("--force", is_flag=True, help="Run every step, whatever could be reused.")
-@click.option(
-    "--from", "from_step", metavar="STEP", help="Run STEP and all below it, whatever could be reused."
-)
+@click.option("--from", "from_step", metavar="STEP", help="Run STEP and all below it, whatever could be reused.")
 @click.option("--detach", "-d", is_flag=True, help="Submit, and do not follow.")
 @options.workspace
 @options.as_json

@@ -34,9 +34,7 @@ def runs(experiment: str | None, limit: int, workspace: str | None, as_json: boo
     Those of this folder's workspace; those of all workspaces where the folder belongs to none.
     """
     with Client.connect() as client:
-        found = client.get("/v1/runs", workspace=chosen(workspace), experiment=experiment, limit=limit)[
-            "runs"
-        ]
+        found = client.get("/v1/runs", workspace=chosen(workspace), experiment=experiment, limit=limit)["runs"]
     if as_json:
         print_json({"runs": found})
     elif found:

@@ -11,8 +11,10 @@ from stepwell.api.client import Client
 from stepwell.cli import options, words
 from stepwell.cli.output import here, print_json, show
 from stepwell.cli.place import nearest
+from stepwell.cli.progress import STARTED
 from stepwell.cli.tables import table
 from stepwell.cli.terminal import Terminal, visible
+from stepwell.core.states import STEP_TERMINAL
 from stepwell.errors import MachineError
 from stepwell.ids import now_us
 from stepwell.paths import Home
@@ -54,9 +56,7 @@ def _ask() -> dict[str, Any] | None:
 def _screen(state: dict[str, Any] | None, terminal: Terminal) -> list[str]:
     home = str(Home.from_environment().root)
     place = nearest(Path.cwd())
-    here_is = (
-        f"{place.name} in {place.root}" if place else "none here, so 'default' (`stepwell init` makes one)"
-    )
+    here_is = f"{place.name} in {place.root}" if place else "none here, so 'default' (`stepwell init` makes one)"
     if state is None:
         return [
             f"daemon     not running; it starts when it is needed (home {home})",
@@ -81,10 +81,10 @@ def _screen(state: dict[str, Any] | None, terminal: Terminal) -> list[str]:
 
 def _active(run: dict[str, Any], terminal: Terminal) -> list[str]:
     passed = words.duration(words.elapsed(run["submitted_us"], None, now_us()))
-    done = f"{run['ran']} ran, {run['reused']} reused" + (
-        f", {run['failed']} failed" if run["failed"] else ""
-    )
-    lines = [visible(f"run {run['number']}  {run['name']}  {run['status'].lower()} for {passed}: {done}")]
+    under_way = sum(step["status"] in STARTED for step in run["steps"])
+    ended = sum(step["status"] in STEP_TERMINAL for step in run["steps"])
+    done = f"{ended} of {words.count(len(run['steps']), 'step')} done, {under_way} under way"
+    lines = [visible(f"run {run['number']} of {run['name']}, {run['status'].lower()} for {passed}: {done}")]
     waits = run.get("waits") or []
     lines += [f"  {row}" for row in table([[w["step"], w["reason"]] for w in waits[:WAITS_SHOWN]], terminal)]
     if len(waits) > WAITS_SHOWN:

@@ -15,10 +15,7 @@ def table(rows: Sequence[Sequence[str]], terminal: Terminal, *, heads: Sequence[
 
     Cells are made safe here. A piped table is not cut: nobody's `grep` should miss a word.
     """
-    cells = [
-        [visible(cell) for cell in row]
-        for row in (([list(heads)] if heads else []) + [list(r) for r in rows])
-    ]
+    cells = [[visible(cell) for cell in row] for row in (([list(heads)] if heads else []) + [list(r) for r in rows])]
     if not cells:
         return []
     widths = [max(columns(row[n]) for row in cells) for n in range(len(cells[0]))]

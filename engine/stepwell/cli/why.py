@@ -35,9 +35,7 @@ def why(run: str, step: str, workspace: str | None, as_json: bool) -> None:
     show(_lines(found, chosen, reason, here()))
 
 
-def _lines(
-    run: dict[str, Any], step: dict[str, Any], reason: dict[str, Any], terminal: Terminal
-) -> list[str]:
+def _lines(run: dict[str, Any], step: dict[str, Any], reason: dict[str, Any], terminal: Terminal) -> list[str]:
     verbs = {"run": "ran", "reuse": "was reused", "wait": "waits", "skip": "was skipped"}
     done = verbs.get(reason["verdict"], "is undecided") if reason["verdict"] else step["status"].lower()
     lines = [visible(f"step {step['key']!r} of run {run['number']} {done}: {reason['reason']}")]

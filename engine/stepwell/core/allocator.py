@@ -89,9 +89,7 @@ def allocate(
     waiting: dict[str, str] = {}
     placements: list[Placement] = []
     placed_at: list[int] = []
-    refused: dict[
-        tuple[str, Resources], str
-    ] = {}  # room only shrinks, so a shape that did not fit never will
+    refused: dict[tuple[str, Resources], str] = {}  # room only shrinks, so a shape that did not fit never will
     for position in _overtaken_first(requests):
         request = requests[position]
         shape = (request.pool, request.resources)
@@ -185,9 +183,7 @@ def _overtaken_first(requests: Sequence[Request]) -> list[int]:
     return sorted(range(len(requests)), key=lambda position: requests[position].bypassed < PATIENCE)
 
 
-def _overtaken(
-    requests: Sequence[Request], waiting: Mapping[str, str], placed_at: list[int]
-) -> dict[str, int]:
+def _overtaken(requests: Sequence[Request], waiting: Mapping[str, str], placed_at: list[int]) -> dict[str, int]:
     """Count, for every waiting request, the placed ones that stood behind it."""
     last = max(placed_at, default=-1)
     placed = set(placed_at)

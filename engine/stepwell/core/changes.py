@@ -175,6 +175,8 @@ def _say_source(change: Change) -> str:
 
 
 def _say_argument(change: Change) -> str:
+    if change.item == "command" and (change.before is None or change.after is None):
+        return f"the command is {'new' if change.before is None else 'gone'}"
     if change.before is None:
         return f"argument {_value(readable(change.after or ''))} is new"
     if change.after is None:
@@ -250,18 +252,20 @@ def _say_version(change: Change) -> str:
 
 
 def _say_type(change: Change) -> str:
-    if change.item == "kind":
-        return f"the step is a {change.after} step now, it was a {change.before} step"
-    return f"the step type is version {change.after} now, it was {change.before}"
+    what = "step type" if change.item == "kind" else f"step type {_name(change.item)}"
+    return f"{what}: {_or_none(change.before)} -> {_or_none(change.after)}"
+
+
+def _say_processes(change: Change) -> str:
+    return f"{_name(change.item)}: {_name(change.before or '1')} -> {_name(change.after or '1')}"
 
 
 def _say_environment(change: Change) -> str:
     if change.item == "distributions":
         return "the installed packages changed"
     if not change.item.startswith("package "):
-        return (
-            f"the interpreter's {_name(change.item)}: {change.before or 'none'} -> {change.after or 'none'}"
-        )
+        before, after = _or_none(change.before), _or_none(change.after)
+        return f"the interpreter's {_name(change.item)}: {before} -> {after}"
     name = _name(change.item)
     if change.before is None:
         return f"{name} is new ({_first_word(change.after)})"
@@ -272,12 +276,17 @@ def _say_environment(change: Change) -> str:
 
 
 def _say_key(change: Change) -> str:
-    return f"this Stepwell decides about reuse in another way ({change.before} -> {change.after})"
+    before, after = _or_none(change.before), _or_none(change.after)
+    return f"this Stepwell tells steps apart in another way: {before} -> {after}"
 
 
 def _plain(change: Change) -> str:
-    before, after = _name(change.before or "none"), _name(change.after or "none")
-    return f"{change.part} {_name(change.item)}: {before} -> {after}"
+    before, after = _or_none(change.before), _or_none(change.after)
+    return f"{_name(change.part)} {_name(change.item)}: {before} -> {after}"
+
+
+def _or_none(text: str | None) -> str:
+    return "none" if text is None else _name(text)
 
 
 def _name(text: str) -> str:
@@ -304,7 +313,7 @@ def _around(before: str, after: str) -> tuple[str, str]:
 
 
 def _first_word(text: str | None) -> str:
-    return (text or "").split(" ", 1)[0]
+    return _name((text or "").split(" ", 1)[0])
 
 
 _SENTENCES: dict[str, Callable[[Change], str]] = {
@@ -320,7 +329,7 @@ _SENTENCES: dict[str, Callable[[Change], str]] = {
     "type": _say_type,
     "reads": _say_declared("input"),
     "writes": _say_declared("output"),
-    "processes": _say_text(""),
+    "processes": _say_processes,
     "environment": _say_environment,
     "key": _say_key,
 }

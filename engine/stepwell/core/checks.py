@@ -48,9 +48,7 @@ def _check_names(step: StepSpec) -> None:
                 )
     for name, value in step.environment_variables.items():
         if not name or "=" in name or "\0" in name or "\0" in value:
-            raise UsageError(
-                f"step {step.key!r} cannot set the environment variable {name!r}", code="variable_name"
-            )
+            raise UsageError(f"step {step.key!r} cannot set the environment variable {name!r}", code="variable_name")
 
 
 def _is_file_name(name: str) -> bool:
@@ -121,11 +119,7 @@ def _check_numbers(step: StepSpec) -> None:
         ("process_count_per_node", step.process_count_per_node, 1),
     ):
         if not value >= least:  # also true of NaN
-            raise UsageError(
-                f"step {step.key!r} has {name} {value:g}, the least is {least}", code="number_range"
-            )
+            raise UsageError(f"step {step.key!r} has {name} {value:g}, the least is {least}", code="number_range")
     for name, value in (("cpus", wanted.cpus), ("timeout_s", timeout_s)):
         if not value > 0:
-            raise UsageError(
-                f"step {step.key!r} has {name} {value:g}, it must be above 0", code="number_range"
-            )
+            raise UsageError(f"step {step.key!r} has {name} {value:g}, it must be above 0", code="number_range")

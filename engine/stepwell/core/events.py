@@ -8,7 +8,8 @@ it needs no clock, no id generator and no other source.
     experiment.created    id workspace_id name
     compute.registered    id workspace_id name kind config
     compute.removed       workspace_id name
-    run.submitted         number workspace_id experiment_id name spec parameters options client file resumed_from
+    run.submitted         number workspace_id experiment_id name spec parameters options client file
+                          resumed_from
     run.planned           snapshots            the sources are frozen (path -> tree digest)
     step.planned          key name position state reason verdict fingerprint recipe manifest reused_from
     step.changed          state reason error   any later move of a step run, by the table in `states`

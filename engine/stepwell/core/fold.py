@@ -124,9 +124,12 @@ def _step_planned(rows: Rows, event: Event) -> None:
         "id": event.step_run,
         "run_id": event.run,
         **{name: body[name] for name in ("key", "name", "kind", "position")},
+        "compute_target": body.get("compute_target"),
+        "upstream": body.get("upstream"),
         "state": str(state),
         "reason": body.get("reason"),
         **{name: body.get(name) for name in _PLANNED if name != "manifest"},
+        "verdict_reason": body.get("reason") if body.get("verdict") else None,
         "manifest": _manifest(rows, body),
         "parent_step_run": body.get("parent_step_run"),
         "queued_us": event.time_us if state is StepState.QUEUED else None,
@@ -167,6 +170,7 @@ def _step_changed(rows: Rows, event: Event) -> None:
 def _step_resolved(rows: Rows, event: Event) -> None:
     step, body = rows["step_run"][_step_id(event)], event.body
     step.update({name: body[name] for name in ("reason", *_PLANNED) if name in body and name != "manifest"})
+    step["verdict_reason"] = body["reason"]
     if "manifest" in body:
         step["manifest"] = _manifest(rows, body)
 

@@ -130,9 +130,7 @@ def _topological(
     return tuple(order)
 
 
-def _cycle(
-    left: Sequence[str], upstream: Mapping[str, frozenset[str]], position: Mapping[str, int]
-) -> UsageError:
+def _cycle(left: Sequence[str], upstream: Mapping[str, frozenset[str]], position: Mapping[str, int]) -> UsageError:
     """Walk upwards among the steps that are `left`; each of them has a source there, so the walk returns."""
     remaining = set(left)
     walk: list[str] = []

@@ -28,7 +28,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from blake3 import blake3
 
@@ -158,18 +157,14 @@ def _reading(port: InputSpec) -> str:
 
 
 def _writing(port: OutputSpec) -> str:
-    return _json(
-        [port.mode, port.path_on_compute, port.datastore, port.is_directory, port.overwrite, port.optional]
-    )
+    return _json([port.mode, port.path_on_compute, port.datastore, port.is_directory, port.overwrite, port.optional])
 
 
 def _variables(step: StepSpec, variables: Mapping[str, str]) -> dict[str, str]:
     """A value that is passed through from the submitter may be a secret: only its digest is kept."""
     plain = step.environment_variables
     return {
-        name: value
-        if name in plain
-        else f"blake3:{blake3(value.encode('utf-8', 'surrogateescape')).hexdigest()}"
+        name: value if name in plain else f"blake3:{blake3(value.encode('utf-8', 'surrogateescape')).hexdigest()}"
         for name, value in variables.items()
     }
 

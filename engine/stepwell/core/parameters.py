@@ -42,8 +42,7 @@ def check_declarations(declared: Iterable[ParameterSpec]) -> None:
             )
         if type(parameter.default).__name__ != parameter.type:
             raise UsageError(
-                f"parameter {parameter.name!r} is of type {parameter.type}, "
-                f"but its default is {parameter.default!r}",
+                f"parameter {parameter.name!r} is of type {parameter.type}, but its default is {parameter.default!r}",
                 code="parameter_type",
             )
 

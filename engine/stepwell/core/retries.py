@@ -32,16 +32,16 @@ def next_try(
 ) -> Retry | None:
     """Return the next try after an attempt that ended with `outcome`, or None when the step ends with it.
 
-    `tries` are the outcomes of the attempts before that one, oldest first; `jitter` is in [0, 1).
+    `tries` are the outcomes of all attempts so far, oldest first, that one being the last;
+    `jitter` is in [0, 1).
     """
-    seen = [*tries, outcome]
     if outcome is AttemptState.NEVER_STARTED:
-        return _start_again(seen, jitter)
-    lost = seen.count(AttemptState.LOST)
+        return _start_again(tries, jitter)
+    lost = tries.count(AttemptState.LOST)
     if outcome is AttemptState.LOST and lost <= spec.lost_count:
         return _retry(spec, lost, f"retry {lost} of {spec.lost_count} because it was lost", jitter)
     if outcome in (AttemptState.FAILED, AttemptState.TIMED_OUT, AttemptState.LOST):
-        failed = seen.count(AttemptState.FAILED) + seen.count(AttemptState.TIMED_OUT)
+        failed = tries.count(AttemptState.FAILED) + tries.count(AttemptState.TIMED_OUT)
         used = failed + max(0, lost - spec.lost_count)
         if used <= spec.count:
             return _retry(spec, used, f"retry {used} of {spec.count}", jitter)
@@ -54,9 +54,9 @@ def _retry(spec: RetrySpec, number: int, note: str, jitter: float) -> Retry:
     return Retry(min(plain * (1 + _JITTER * jitter), spec.max_delay_s), f"{note}, after {plain:g} s")
 
 
-def _start_again(seen: list[AttemptState], jitter: float) -> Retry | None:
+def _start_again(tries: Sequence[AttemptState], jitter: float) -> Retry | None:
     in_a_row = 0
-    for state in reversed(seen):
+    for state in reversed(tries):
         if state is not AttemptState.NEVER_STARTED:
             break
         in_a_row += 1

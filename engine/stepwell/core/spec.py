@@ -183,7 +183,5 @@ class PipelineSpec:
         """Rebuild a spec from plain data. Raises UsageError naming the field that is wrong."""
         if not isinstance(data, Mapping) or data.get("v") != SPEC_VERSION:
             found = data.get("v") if isinstance(data, Mapping) else type(data).__name__
-            raise UsageError(
-                f"cannot read a pipeline of format {found!r}, only {SPEC_VERSION}", code="spec_version"
-            )
+            raise UsageError(f"cannot read a pipeline of format {found!r}, only {SPEC_VERSION}", code="spec_version")
         return from_plain(cls, data, "pipeline")

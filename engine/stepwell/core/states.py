@@ -47,9 +47,7 @@ class RunState(StrEnum):
     CANCELED = "Canceled"
 
 
-STEP_TERMINAL = frozenset(
-    {StepState.FINISHED, StepState.FAILED, StepState.LOST, StepState.CANCELED, StepState.SKIPPED}
-)
+STEP_TERMINAL = frozenset({StepState.FINISHED, StepState.FAILED, StepState.LOST, StepState.CANCELED, StepState.SKIPPED})
 ATTEMPT_TERMINAL = frozenset(set(AttemptState) - {AttemptState.PREPARED, AttemptState.RUNNING})
 RUN_TERMINAL = frozenset({RunState.FINISHED, RunState.FAILED, RunState.CANCELED})
 

@@ -35,9 +35,7 @@ class StepTypes:
             raise unknown("step type", kind, self.kinds())
         if len({entry.value for entry in claims}) > 1:
             origins = " and ".join(sorted(entry.dist.name if entry.dist else entry.value for entry in claims))
-            raise UsageError(
-                f"step type {kind!r} is claimed by {origins}, so neither is used", code="step_type_clash"
-            )
+            raise UsageError(f"step type {kind!r} is claimed by {origins}, so neither is used", code="step_type_clash")
         try:
             loaded = claims[0].load()()
         except Exception as error:

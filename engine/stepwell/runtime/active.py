@@ -110,9 +110,7 @@ class LiveRun:
             return f"forced by --from {origin}"
         return None
 
-    def event(
-        self, kind: EventKind, time_us: int, body: dict[str, Any], step: LiveStep | None = None
-    ) -> Event:
+    def event(self, kind: EventKind, time_us: int, body: dict[str, Any], step: LiveStep | None = None) -> Event:
         return Event(kind, time_us, body, run=self.id, step_run=step.id if step else None)
 
     def move(self, step: LiveStep, target: StepState, reason: str, time_us: int, error: Any = None) -> Event:

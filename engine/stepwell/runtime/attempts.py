@@ -66,9 +66,7 @@ class Attempts:
         outputs = {output.name: output_path(folder, output) for output in order.step.outputs}
         for path in outputs.values():
             path.parent.mkdir(parents=True, exist_ok=True)
-        context = StepContext(
-            work, inputs, outputs, order.parameters, interpreter_of(order.step, order.client)
-        )
+        context = StepContext(work, inputs, outputs, order.parameters, interpreter_of(order.step, order.client))
         launch = self._types.get(order.step.kind).prepare(order.step, context)
         variables = environment(order.step, order.pipeline, order.place, context, order.client)
         protocol.write_json_atomic(
@@ -107,7 +105,5 @@ class Attempts:
 def _inside(root: Path, relative: str, what: str) -> Path:
     path = Path(os.path.normpath(root / relative))
     if path == root or root not in path.parents:
-        raise UsageError(
-            f"{what} has the path {relative!r}, which leads out of the step's folder", code="path_escapes"
-        )
+        raise UsageError(f"{what} has the path {relative!r}, which leads out of the step's folder", code="path_escapes")
     return path

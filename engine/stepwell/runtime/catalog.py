@@ -44,9 +44,7 @@ class Catalog:
         wanted, root = body.get("id"), body.get("root")
         with self._context.database.read() as connection:
             known = queries.workspace(connection, str(wanted)) if wanted else None
-            same = known or next(
-                (w for w in queries.workspaces(connection) if w.name == name and not wanted), None
-            )
+            same = known or next((w for w in queries.workspaces(connection) if w.name == name and not wanted), None)
         if same is not None:
             if not body.get("exist_ok"):
                 raise ConflictError(f"there is a workspace named {name!r} already", code="workspace_exists")
@@ -64,11 +62,7 @@ class Catalog:
         record = self.find(workspace)
         with self._context.database.read() as connection:
             found = queries.experiments(connection, record.id)
-        return {
-            "experiments": [
-                {"id": item.id, "name": item.name, "created_us": item.created_us} for item in found
-            ]
-        }
+        return {"experiments": [{"id": item.id, "name": item.name, "created_us": item.created_us} for item in found]}
 
     def create_experiment(self, workspace: str, body: Mapping[str, Any]) -> dict[str, Any]:
         name = _name("experiment", body.get("name"))
@@ -100,9 +94,7 @@ class Catalog:
         """Make a named pool on this machine. Registering the same name again replaces its configuration."""
         name = _name("compute target", body.get("name"))
         if name == LOCAL:
-            raise ConflictError(
-                "'local' is this machine itself and cannot be replaced", code="compute_reserved"
-            )
+            raise ConflictError("'local' is this machine itself and cannot be replaced", code="compute_reserved")
         config = body.get("config") or {}
         if not isinstance(config, Mapping):
             raise UsageError("the configuration of a compute target must be an object", code="bad_compute")

@@ -94,9 +94,7 @@ class Comparison:
         return Tree.decode(body).as_mapping()
 
 
-def _pair(
-    left: list[StepRecord], right: list[StepRecord]
-) -> dict[str, tuple[StepRecord | None, StepRecord | None]]:
+def _pair(left: list[StepRecord], right: list[StepRecord]) -> dict[str, tuple[StepRecord | None, StepRecord | None]]:
     one = {step.key: step for step in left}
     other = {step.key: step for step in right}
     return {key: (one.get(key), other.get(key)) for key in [*one, *(k for k in other if k not in one)]}

@@ -55,9 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     home = Home.at(options.home) if options.home else Home.from_environment()
     _scrub_environment()
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         if doctor.is_network(str(home.root)):
             raise MachineError(
@@ -143,9 +141,7 @@ def _serve(home: Home) -> int:
     return 0
 
 
-def _context(
-    home: Home, database: Database, writer: Writer, feed: Feed, workers: ThreadPoolExecutor
-) -> Context:
+def _context(home: Home, database: Database, writer: Writer, feed: Feed, workers: ThreadPoolExecutor) -> Context:
     store = ObjectStore(home)
     types = StepTypes()
     restart = [sys.executable, "-m", "stepwell.runtime.daemon", "--home", str(home.root)]
@@ -160,9 +156,7 @@ def _context(
         attempts=Attempts(home, store, types),
         launcher=Launcher(home, restart),
         workers=workers,
-        machine=Machine(
-            cpus=float(len(os.sched_getaffinity(0))), memory_mib=psutil.virtual_memory().total >> 20
-        ),
+        machine=Machine(cpus=float(len(os.sched_getaffinity(0))), memory_mib=psutil.virtual_memory().total >> 20),
     )
 
 

@@ -137,9 +137,7 @@ class Dispatch:
         if not reply.get("ok"):
             self._loop.post(partial(self._not_launched, order.attempt, str(reply.get("error"))))
             return
-        self._loop.post(
-            partial(self.running, order.attempt, reply.get("pid"), reply.get("started_us") or now_us())
-        )
+        self._loop.post(partial(self.running, order.attempt, reply.get("pid"), reply.get("started_us") or now_us()))
         self._exits.watch(order.attempt, int(reply["shim_pid"]))
 
     def running(self, attempt: str, pid: int | None, started_us: int) -> None:

@@ -51,9 +51,7 @@ class Interpreters:
         Raises UsageError where it is no interpreter, MachineError where it does not answer.
         """
         path = os.path.abspath(interpreter)
-        relevant = tuple(
-            sorted((k, v) for k, v in variables.items() if k.startswith("PYTHON") or k == "HOME")
-        )
+        relevant = tuple(sorted((k, v) for k, v in variables.items() if k.startswith("PYTHON") or k == "HOME"))
         with self._lock:
             answer = self._answer(path, relevant, variables)
         listing = {
@@ -67,9 +65,7 @@ class Interpreters:
         items = {name: str(answer[name]) for name in ("implementation", "version", "platform")}
         return Interpreter({**items, "distributions": f"tree:{digest}"}, listing, digest)
 
-    def _answer(
-        self, path: str, relevant: tuple[tuple[str, str], ...], variables: Mapping[str, str]
-    ) -> dict[str, Any]:
+    def _answer(self, path: str, relevant: tuple[tuple[str, str], ...], variables: Mapping[str, str]) -> dict[str, Any]:
         key = (path, relevant)
         kept = self._home.stat_caches / f"python-{hashing.hash_bytes(repr(key).encode())[:32]}.json"
         known = self._known.get(key) or _read(kept)
@@ -133,11 +129,7 @@ def _stamp(path: str, site: list[str]) -> str:
         except OSError:
             entries = []
         for name in entries:
-            record = (
-                os.path.join(folder, name, "RECORD")
-                if name.endswith(".dist-info")
-                else os.path.join(folder, name)
-            )
+            record = os.path.join(folder, name, "RECORD") if name.endswith(".dist-info") else os.path.join(folder, name)
             seen.append((name, _stat(record)))
     return hashing.hash_bytes(repr(seen).encode("utf-8", "surrogateescape"))
 

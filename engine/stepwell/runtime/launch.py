@@ -78,9 +78,7 @@ class Launcher:
                     self._pending.pop(self._next)
                     self._socket = None
                     if attempt == 2:
-                        raise MachineError(
-                            f"the launcher does not answer: {error}", code="launcher"
-                        ) from error
+                        raise MachineError(f"the launcher does not answer: {error}", code="launcher") from error
         raise AssertionError("unreachable")
 
     def _connect(self) -> socket.socket:

@@ -78,9 +78,7 @@ class Logs:
         return self._home.root / chosen.folder, ended
 
 
-def _one_stream(
-    handle: int, folder: Path, offset: int, limit: int, size: int, stream: int
-) -> tuple[bytes, int]:
+def _one_stream(handle: int, folder: Path, offset: int, limit: int, size: int, stream: int) -> tuple[bytes, int]:
     """Return bytes of one stream from raw offset `offset` on, and the raw offset reached."""
     index = (folder / "step.log.idx").read_bytes()
     records = list(RECORD.iter_unpack(index[: len(index) // RECORD.size * RECORD.size]))

@@ -28,9 +28,7 @@ Message = Callable[[], None]
 class Loop:
     """A thread with an inbox. `settle` runs after each batch of messages, before events leave."""
 
-    def __init__(
-        self, writer: Writer, workers: ThreadPoolExecutor, broken: Callable[[BaseException], None]
-    ) -> None:
+    def __init__(self, writer: Writer, workers: ThreadPoolExecutor, broken: Callable[[BaseException], None]) -> None:
         self._writer = writer
         self._workers = workers
         self._broken = broken

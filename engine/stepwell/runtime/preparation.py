@@ -139,9 +139,7 @@ class Preparation:
         recipes = {step.key: self._recipe(step, parameters, client, frozen) for step in spec.steps}
         with self._database.read() as connection:
             records = queries.entries(connection, sorted({manifest.digest for manifest in recipes.values()}))
-        return Prepared(
-            frozen, recipes, EntryBook(records, self._store), self._expander(trees), tuple(warnings)
-        )
+        return Prepared(frozen, recipes, EntryBook(records, self._store), self._expander(trees), tuple(warnings))
 
     def previous(self, workspace_id: str) -> Callable[[StepSpec], Previous | None]:
         """Return a look-up of the newest finished run of the same step, for comparison."""

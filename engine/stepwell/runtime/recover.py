@@ -98,9 +98,7 @@ class Recovery:
             step.forced = run.forced_reason(spec.key)
             step.fingerprint = row.fingerprint
             step.reason = row.reason or ""
-            step.tries = [
-                state for state in (AttemptState(a.state) for a in attempts[row.id]) if _over(state)
-            ]
+            step.tries = [state for state in (AttemptState(a.state) for a in attempts[row.id]) if _over(state)]
             if step.state is StepState.FINISHED:
                 step.outputs = {output.name: output.digest for output in outputs[row.id]}
             if step.state in (StepState.FAILED, StepState.LOST) and not run.continue_on_failure:

@@ -56,23 +56,15 @@ class Scheduler:
     def _prepare(self, run: LiveRun, frozen: Frozen | None) -> None:
         """On a worker."""
         try:
-            prepared = self._context.preparation.prepare(
-                run.spec, run.parameters, run.client, keep=True, frozen=frozen
-            )
+            prepared = self._context.preparation.prepare(run.spec, run.parameters, run.client, keep=True, frozen=frozen)
         except (StepwellError, OSError) as error:
             self._loop.post(partial(self._unpreparable, run, error))
             return
         self._loop.post(partial(self._planned, run, prepared))
 
     def _unpreparable(self, run: LiveRun, error: StepwellError | OSError) -> None:
-        body = (
-            error.to_wire()
-            if isinstance(error, StepwellError)
-            else {"kind": "machine", "message": str(error)}
-        )
-        self._loop.emit(
-            run.event(EventKind.RUN_ENDED, now_us(), {"state": str(RunState.FAILED), "error": body})
-        )
+        body = error.to_wire() if isinstance(error, StepwellError) else {"kind": "machine", "message": str(error)}
+        self._loop.emit(run.event(EventKind.RUN_ENDED, now_us(), {"state": str(RunState.FAILED), "error": body}))
         self._forget(run)
 
     def _planned(self, run: LiveRun, prepared: Prepared) -> None:
@@ -90,9 +82,7 @@ class Scheduler:
             step = run.steps[spec.key]
             body = self._row(run, step, verdicts.get(spec.key))
             self._loop.emit(run.event(EventKind.STEP_PLANNED, now, {**body, "position": position}, step))
-        self._apply(
-            run, {key: verdict for key, verdict in verdicts.items() if verdict.action is not Action.REUSE}
-        )
+        self._apply(run, {key: verdict for key, verdict in verdicts.items() if verdict.action is not Action.REUSE})
         self.maybe_ended(run)
 
     def _row(self, run: LiveRun, step: LiveStep, verdict: Verdict | None) -> dict[str, Any]:
@@ -128,9 +118,7 @@ class Scheduler:
         return {digest: run.label(step) for digest, (run, step) in self._owners.items()}
 
     def _facts(self, run: LiveRun) -> PlanFacts:
-        return run.plan_facts(
-            self.in_flight(), self._context.preparation.previous(run.workspace_id), now_us()
-        )
+        return run.plan_facts(self.in_flight(), self._context.preparation.previous(run.workspace_id), now_us())
 
     def decide(self, run: LiveRun, keys: Iterable[str]) -> None:
         """Take a verdict on steps that have not started, and on those below whatever that settles."""
@@ -141,9 +129,7 @@ class Scheduler:
                 return
             verdicts = plan(self._facts(run), undecided)
             settled = self._apply(run, verdicts)
-            pending = [
-                below for key in settled for below in run.graph.downstream[key] if below not in verdicts
-            ]
+            pending = [below for key in settled for below in run.graph.downstream[key] if below not in verdicts]
 
     def _apply(self, run: LiveRun, verdicts: Mapping[str, Verdict]) -> list[str]:
         """Act on verdicts; return the keys of the steps that are settled by them (reused or skipped)."""
@@ -235,15 +221,10 @@ class Scheduler:
         if step.cancel_reason is not None and state is not AttemptState.FINISHED:
             state = AttemptState.CANCELED
         step.tries.append(state)
-        ended = {
-            name: result.exit.get(name)
-            for name in ("exit_code", "signal", "cpu_s", "max_rss_mib", "duration_s")
-        }
+        ended = {name: result.exit.get(name) for name in ("exit_code", "signal", "cpu_s", "max_rss_mib", "duration_s")}
         ended |= {"id": attempt, "state": str(state), "message": result.message}
         self._loop.emit(run.event(EventKind.ATTEMPT_ENDED, result.exit.get("ended_us") or now, ended, step))
-        self._loop.emit(
-            *(run.event(EventKind.WARNING, now, {"text": text}, step) for text in result.warnings)
-        )
+        self._loop.emit(*(run.event(EventKind.WARNING, now, {"text": text}, step) for text in result.warnings))
         if state is not AttemptState.CANCELED and self._try_again(run, step, state, result, now):
             return
         outputs = self._publish(run, step, result, now)
@@ -272,9 +253,7 @@ class Scheduler:
             place = f"azureml/{step.id}/{name.removeprefix('./')}"
             self._loop.emit(
                 run.event(EventKind.ARTIFACT_STORED, now, stored, step),
-                run.event(
-                    EventKind.OUTPUT_PUBLISHED, now, {**common, "name": name, "datastore_path": place}, step
-                ),
+                run.event(EventKind.OUTPUT_PUBLISHED, now, {**common, "name": name, "datastore_path": place}, step),
             )
         return outputs
 
@@ -309,11 +288,7 @@ class Scheduler:
     def _settled(self, run: LiveRun, step: LiveStep) -> None:
         """A step reached its end: stop the run or go on below it, wake the waiters, maybe end the run."""
         key = step.spec.key
-        if (
-            step.state in (StepState.FAILED, StepState.LOST)
-            and not run.continue_on_failure
-            and run.stop is None
-        ):
+        if step.state in (StepState.FAILED, StepState.LOST) and not run.continue_on_failure and run.stop is None:
             run.stop = f"{key!r} {'failed' if step.state is StepState.FAILED else 'was lost'}"
             self.stop_others(run, f"because {run.stop}")
             self.decide(run, list(run.steps))
@@ -335,9 +310,7 @@ class Scheduler:
 
     def maybe_ended(self, run: LiveRun) -> None:
         if run.ended and run.id in self.runs:
-            self._loop.emit(
-                run.event(EventKind.RUN_ENDED, now_us(), {"state": str(run.state), "error": None})
-            )
+            self._loop.emit(run.event(EventKind.RUN_ENDED, now_us(), {"state": str(run.state), "error": None}))
             self._forget(run)
 
     def _forget(self, run: LiveRun) -> None:

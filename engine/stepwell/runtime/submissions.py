@@ -143,9 +143,7 @@ class Submissions:
             if folder is not None and folder not in folders:
                 if not os.path.isdir(folder):
                     parent = os.path.dirname(folder)
-                    siblings = (
-                        [e.name for e in os.scandir(parent) if e.is_dir()] if os.path.isdir(parent) else []
-                    )
+                    siblings = [e.name for e in os.scandir(parent) if e.is_dir()] if os.path.isdir(parent) else []
                     raise UsageError(
                         f"step {step.key!r} has the source directory {folder!r}, which is not there",
                         hint=closest(os.path.basename(folder), siblings),

@@ -64,18 +64,14 @@ class Tracking:
             if lines.position == position:
                 continue
             followed.positions[name] = lines.position
-            cursor = {"name": f"{attempt}/{name}", "position": lines.position}
+            cursor = {"file": f"{attempt}/{name}", "position": lines.position}
             translate = self._metrics if name == "metrics.jsonl" else self._notes
             self._loop.emit(*translate(followed, lines.items, cursor))
             if lines.broken:
                 text = f"{lines.broken} unreadable lines in its {name}"
-                self._loop.emit(
-                    followed.run.event(EventKind.WARNING, now_us(), {"text": text}, followed.step)
-                )
+                self._loop.emit(followed.run.event(EventKind.WARNING, now_us(), {"text": text}, followed.step))
 
-    def _metrics(
-        self, followed: _Followed, items: tuple[dict[str, Any], ...], cursor: dict[str, Any]
-    ) -> list[Event]:
+    def _metrics(self, followed: _Followed, items: tuple[dict[str, Any], ...], cursor: dict[str, Any]) -> list[Event]:
         own = [_point(item) for item in items if not item.get("parent")]
         parents = [_point(item) for item in items if item.get("parent")]
         now = now_us()
@@ -85,9 +81,7 @@ class Tracking:
             events.append(followed.run.event(kind, now, {"points": parents, "cursor": None}))
         return events
 
-    def _notes(
-        self, followed: _Followed, items: tuple[dict[str, Any], ...], cursor: dict[str, Any]
-    ) -> list[Event]:
+    def _notes(self, followed: _Followed, items: tuple[dict[str, Any], ...], cursor: dict[str, Any]) -> list[Event]:
         """Notes are {"op": "tag" | "properties" | "cancel", "parent": bool, ...}; see `stepwell_step.run`."""
         events: list[Event] = []
         run, step, now = followed.run, followed.step, now_us()

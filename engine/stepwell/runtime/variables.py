@@ -35,9 +35,7 @@ def counted(step: StepSpec, client: Mapping[str, object]) -> dict[str, str]:
     """Return the variables that count for reuse: the step's own, and the values of `pass_env`."""
     given = client.get("pass_env")
     passed = given if isinstance(given, Mapping) else {}
-    return {name: str(passed[name]) for name in step.pass_env if name in passed} | dict(
-        step.environment_variables
-    )
+    return {name: str(passed[name]) for name in step.pass_env if name in passed} | dict(step.environment_variables)
 
 
 def environment(

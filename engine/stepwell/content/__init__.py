@@ -1,0 +1,1 @@
+"""Bytes: hashing them, remembering their hashes, freezing folders, keeping what steps make."""

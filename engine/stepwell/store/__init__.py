@@ -1,0 +1,1 @@
+"""State in SQLite: the only package that knows a table. Rows never leave it; records do."""

@@ -1,0 +1,1 @@
+"""What the code must keep to, checked by reading it rather than by running it."""

@@ -1,0 +1,1 @@
+"""Small models that the laws are checked against. They import nothing of what they are a model of."""
