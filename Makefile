@@ -47,7 +47,9 @@ $(STAMP):
 	fi
 	@[ -x $(BIN)/uv ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@echo "installing stepwell and what it needs (once)"
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[dev,demo]'
+	@# uv does not read pip's configuration; where packages come from a place only pip knows, pip fetches them.
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode -e '.[dev,demo]' || \
+	  { echo "uv could not; trying pip"; $(BIN)/python -m pip install --quiet -e '.[dev,demo]'; }
 	@rm -f $(VENV)/.installed-*
 	@touch $@
 

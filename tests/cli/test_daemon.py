@@ -48,9 +48,7 @@ def test_status_without_a_daemon_is_a_matter_of_the_machine(home: Home) -> None:
 def test_starting_one_that_runs_says_so(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/hello", HELLO)
 
-    assert (
-        stepwell("daemon", "start").err == f"the daemon was running already: pid {PID_OF_NOBODY}, home /h\n"
-    )
+    assert stepwell("daemon", "start").err == f"the daemon was running already: pid {PID_OF_NOBODY}, home /h\n"
 
 
 def test_stopping_waits_for_its_end_and_says_what_goes_on(daemon: FakeDaemon) -> None:
@@ -68,9 +66,7 @@ def test_stopping_can_wait_for_the_runs(daemon: FakeDaemon) -> None:
 
     def busy(asked: Asked) -> Answer:
         daemon.on("POST", "/v1/stop", stop)
-        return Answer(
-            {"error": ConflictError("2 runs are under way", code="runs_active").to_wire()}, status=409
-        )
+        return Answer({"error": ConflictError("2 runs are under way", code="runs_active").to_wire()}, status=409)
 
     daemon.on("POST", "/v1/stop", busy)
 

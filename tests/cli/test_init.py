@@ -68,9 +68,7 @@ def test_a_moved_workspace_keeps_its_id_and_gets_its_new_path(known: dict[str, A
     assert known[before["id"]]["root"] == str(tmp_path / "new")
 
 
-def test_a_copy_of_a_workspace_becomes_one_of_its_own_and_says_so(
-    known: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_copy_of_a_workspace_becomes_one_of_its_own_and_says_so(known: dict[str, Any], tmp_path: Path) -> None:
     stepwell("init", "one")
     shutil.copytree(tmp_path / "one", tmp_path / "two")
 

@@ -89,9 +89,7 @@ def test_following_one_step_goes_on_until_it_has_ended(daemon: FakeDaemon) -> No
 
 def test_following_a_step_that_is_tried_again_prints_every_attempt(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/runs/last", a_run(a_step("train", "Running")))
-    states = iter(
-        [a_step("train", "Queued"), a_step("train", "Running", attempts=2), a_step("train", attempts=2)]
-    )
+    states = iter([a_step("train", "Queued"), a_step("train", "Running", attempts=2), a_step("train", attempts=2)])
     daemon.on("GET", "/v1/step_runs/sr-train", lambda asked: next(states))
     texts = {"1": b"first\n", "2": b"second\n"}
 

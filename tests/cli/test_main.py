@@ -93,9 +93,7 @@ def test_a_bug_is_told_and_its_traceback_kept(daemon: FakeDaemon) -> None:
 
     log = daemon.home.root / "cli.log"
     assert said.code == 1
-    assert said.err == (
-        f"this is a bug in stepwell: KeyError: 'runs'\n  try: report it with the end of {str(log)!r}\n"
-    )
+    assert said.err == (f"this is a bug in stepwell: KeyError: 'runs'\n  try: report it with the end of {str(log)!r}\n")
     assert "Traceback (most recent call last)" in log.read_text()
 
 
@@ -111,9 +109,7 @@ def test_a_bug_without_a_place_for_its_log_shows_the_traceback(
     assert "Traceback (most recent call last)" in said.err
 
 
-def test_a_daemon_that_cannot_start_is_a_matter_of_the_machine(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_daemon_that_cannot_start_is_a_matter_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("STEPWELL_HOME", str(tmp_path / "file" / "home"))
 

@@ -19,9 +19,7 @@ WIDE = Terminal(100, 24, color=False, unicode=True, live=True)
 def _planned(*keys: str) -> Progress:
     progress = Progress.of(a_run(status="Running", seq=10))
     for position, key in enumerate(keys):
-        progress.apply(
-            an_event(11 + position, "step.planned", key, key=key, position=position, state="NotStarted")
-        )
+        progress.apply(an_event(11 + position, "step.planned", key, key=key, position=position, state="NotStarted"))
     return progress
 
 
@@ -48,9 +46,7 @@ def test_a_step_that_is_tried_again_has_not_started() -> None:
     progress = _planned("train")
     progress.apply(an_event(20, "step.changed", "train", state="Running", reason="r"))
 
-    row = progress.apply(
-        an_event(21, "step.changed", "train", state="Queued", reason="retry 1 of 2, after 10 s")
-    )
+    row = progress.apply(an_event(21, "step.changed", "train", state="Queued", reason="retry 1 of 2, after 10 s"))
 
     assert row is not None
     assert (row.state, row.reason, row.started_us) == ("Queued", "retry 1 of 2, after 10 s", None)
@@ -70,9 +66,7 @@ def test_a_reused_step_is_planned_as_finished() -> None:
     progress = _planned()
 
     row = progress.apply(
-        an_event(
-            11, "step.planned", "a", key="a", state="Finished", reused_from="sr-0", reason="same as run 1"
-        )
+        an_event(11, "step.planned", "a", key="a", state="Finished", reused_from="sr-0", reason="same as run 1")
     )
 
     assert row is not None
@@ -156,9 +150,7 @@ def test_no_line_of_the_picture_is_wider_than_the_terminal(width: int) -> None:
 
 _events = st.lists(
     st.tuples(
-        st.sampled_from(
-            ["step.planned", "step.changed", "step.resolved", "attempt.prepared", "attempt.ended", "x"]
-        ),
+        st.sampled_from(["step.planned", "step.changed", "step.resolved", "attempt.prepared", "attempt.ended", "x"]),
         st.sampled_from(["a", "b"]),
         st.sampled_from(["NotStarted", "Queued", "Running", "Finished", "Failed"]),
     ),

@@ -60,9 +60,7 @@ def test_show_names_steps_outputs_metrics_and_warnings(daemon: FakeDaemon) -> No
     daemon.on("GET", "/v1/runs/last", run)
     _without_metrics(daemon, run, "report")
     points = [{"step": n, "time_us": n, "value": n / 8} for n in range(3)]
-    daemon.on(
-        "GET", "/v1/step_runs/sr-train/metrics", {"metrics": {"loss": {"kind": "scalar", "points": points}}}
-    )
+    daemon.on("GET", "/v1/step_runs/sr-train/metrics", {"metrics": {"loss": {"kind": "scalar", "points": points}}})
 
     said = stepwell("show", "last")
 
@@ -72,9 +70,7 @@ def test_show_names_steps_outputs_metrics_and_warnings(daemon: FakeDaemon) -> No
     assert "warning     the source is large" in said.out
     assert "exit code 3" in said.out
     assert ["train.model", "2.0", "KiB", "/s/t/d"] in [line.split() for line in said.out.splitlines()]
-    assert ["train.loss", "0.25", "the", "last", "of", "3"] in [
-        line.split() for line in said.out.splitlines()
-    ]
+    assert ["train.loss", "0.25", "the", "last", "of", "3"] in [line.split() for line in said.out.splitlines()]
 
 
 def test_show_as_json_has_the_fields_of_run_and_no_others(daemon: FakeDaemon) -> None:
@@ -124,9 +120,7 @@ def test_an_unknown_step_lists_those_there_are(daemon: FakeDaemon) -> None:
     said = stepwell("why", "last", "trian")
 
     assert said.code == 2
-    assert said.err == (
-        "no step named 'trian' (there is: prep, train, train#2)\n  try: did you mean 'train'?\n"
-    )
+    assert said.err == ("no step named 'trian' (there is: prep, train, train#2)\n  try: did you mean 'train'?\n")
 
 
 @pytest.mark.parametrize("name", ["a\nb", "\x1b[2J\x1b]0;title\x07x", "\udcff", "名前", "\u202ereversed"])

@@ -55,12 +55,15 @@ def test_why_as_json_has_four_fields(daemon: FakeDaemon) -> None:
 
 def test_why_of_a_reused_step_says_so_in_one_line(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/runs/last", a_run(a_step("train", reused_run=11)))
-    reply = {"verdict": "reuse", "reason": "same as run 11, 3 min ago", "changed": [], "compared_with": None}
+    reply: dict[str, Any] = {
+        "verdict": "reuse",
+        "reason": "same as run 11, 3 min ago",
+        "changed": [],
+        "compared_with": None,
+    }
     daemon.on("GET", "/v1/step_runs/sr-train/why", reply)
 
-    assert stepwell("why", "last", "train").out == (
-        "step 'train' of run 12 was reused: same as run 11, 3 min ago\n"
-    )
+    assert stepwell("why", "last", "train").out == ("step 'train' of run 12 was reused: same as run 11, 3 min ago\n")
 
 
 def test_cancel_asks_once_and_says_where_to_look(daemon: FakeDaemon) -> None:
@@ -144,9 +147,7 @@ MACHINE = {"cpus": 2.0, "cpus_used": 1.0, "memory_mib": 8192, "memory_used_mib":
 
 
 def test_status_shows_daemon_machine_runs_and_what_they_wait_for(daemon: FakeDaemon) -> None:
-    run = a_run(
-        a_step("prep"), a_step("train", "Running"), a_step("report", "NotStarted"), submitted_us=START_US
-    )
+    run = a_run(a_step("prep"), a_step("train", "Running"), a_step("report", "NotStarted"), submitted_us=START_US)
     waits = [{"step": "report", "reason": "after 'train', which is running"}]
     state = {"daemon": HELLO, "machine": MACHINE, "runs": [{**run, "waits": waits}], "seq": 9}
     daemon.on("GET", "/v1/status", state)

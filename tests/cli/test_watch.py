@@ -17,9 +17,7 @@ RUN = "0190aaaa-run"
 SUBMITTED = {"run": RUN, "number": 12, "workspace": "ws-1"}
 
 
-def _play(
-    daemon: FakeDaemon, first: dict[str, Any], pages: list[list[dict[str, Any]]], last: dict[str, Any]
-) -> None:
+def _play(daemon: FakeDaemon, first: dict[str, Any], pages: list[list[dict[str, Any]]], last: dict[str, Any]) -> None:
     """Answer as a daemon whose run was `first`, then had these events, and is `last` now."""
     shown = iter([first])
     left = iter(pages)
@@ -37,9 +35,7 @@ def _watch(daemon: FakeDaemon, *, as_json: bool = False) -> int:
         return watch(client, SUBMITTED, "pipeline.py", as_json=as_json)
 
 
-def test_piped_it_prints_a_line_for_each_start_and_end(
-    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_piped_it_prints_a_line_for_each_start_and_end(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
     reused = {"reused_from": "sr-0", "reason": "same as run 11, 3 min ago"}
     pages = [
         [
@@ -76,9 +72,7 @@ def test_a_retry_is_told(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str])
     first = a_run(a_step("train", "Running"))
     pages = [
         [
-            an_event(
-                101, "step.changed", "train", state="Queued", reason="retry 1 of 2, after 1 s: exit code 1"
-            ),
+            an_event(101, "step.changed", "train", state="Queued", reason="retry 1 of 2, after 1 s: exit code 1"),
             an_event(102, "step.changed", "train", state="Running", reason="no earlier result of this step"),
             an_event(103, "run.ended", state="Finished"),
         ]
@@ -87,9 +81,7 @@ def test_a_retry_is_told(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str])
 
     _watch(daemon)
 
-    assert (
-        "train                 ○ queued      retry 1 of 2, after 1 s: exit code 1" in capsys.readouterr().out
-    )
+    assert "train                 ○ queued      retry 1 of 2, after 1 s: exit code 1" in capsys.readouterr().out
 
 
 def _failed(daemon: FakeDaemon, log: bytes) -> None:
@@ -179,9 +171,7 @@ def test_json_asks_for_the_end_and_once_for_the_run(daemon: FakeDaemon) -> None:
     assert daemon.requests[0].query["kind"] == "run.ended"
 
 
-def test_a_run_that_never_got_to_a_step_says_why(
-    daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_that_never_got_to_a_step_says_why(daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]) -> None:
     error = MachineError("cannot read '/src/secret.txt': Permission denied", hint="chmod +r /src/secret.txt")
     run = a_run(status="Failed", error=error.to_wire())
     _play(daemon, run, [], run)
@@ -223,9 +213,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_how_to_end_it(
     code = _watch(daemon)
 
     assert code == 130
-    assert capsys.readouterr().err == (
-        "\nrun 12 goes on: stepwell cancel 12 ends it, stepwell logs -f 12 follows it\n"
-    )
+    assert capsys.readouterr().err == ("\nrun 12 goes on: stepwell cancel 12 ends it, stepwell logs -f 12 follows it\n")
     assert [request.method for request in daemon.requests if "cancel" in request.path] == []
 
 
@@ -247,9 +235,7 @@ def test_ctrl_c_leaves_the_run_running_and_says_how_to_end_it(
         (a_failed_step("a", 2, attempts=3), "exit code 2, after 3 attempts"),
     ],
 )
-def test_how_a_step_ended_is_its_signal_or_exit_code_and_what_else_is_known(
-    step: dict[str, Any], words: str
-) -> None:
+def test_how_a_step_ended_is_its_signal_or_exit_code_and_what_else_is_known(step: dict[str, Any], words: str) -> None:
     assert how(step) == words
 
 

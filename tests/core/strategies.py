@@ -88,9 +88,7 @@ def pipelines(draw: st.DrawFn, max_steps: int = 5) -> PipelineSpec:
 
 PART_NAMES = ("key", "settings", "arguments", "parameters", "source", "inputs", "environment", "reads", "new")
 item_values = words | st.sampled_from(("tree:a", "tree:b", "tree:c", "5", '"x"', "1.0 aa", "blake3:0"))
-items = st.dictionaries(
-    st.sampled_from(("0", "1", "command", "a.py", "package a", "ü\n")), item_values, max_size=3
-)
+items = st.dictionaries(st.sampled_from(("0", "1", "command", "a.py", "package a", "ü\n")), item_values, max_size=3)
 
 
 @st.composite

@@ -38,9 +38,7 @@ def test_a_listing_that_many_steps_share_is_opened_once() -> None:
 
     known: dict[tuple[str, str, str], tuple[Change, ...]] = {}
     for _ in range(3):
-        changes = compare(
-            {"source": {"folder": "tree:before"}}, {"source": {"folder": "tree:after"}}, expand, known
-        )
+        changes = compare({"source": {"folder": "tree:before"}}, {"source": {"folder": "tree:after"}}, expand, known)
 
     assert len(changes) == 4
     assert opened == ["before", "after"]
@@ -131,9 +129,7 @@ def test_a_changed_command_line_is_told_by_option_or_by_place(
         ),
     ],
 )
-def test_a_change_is_told_in_words(
-    part: str, item: str, before: str | None, after: str | None, said: str
-) -> None:
+def test_a_change_is_told_in_words(part: str, item: str, before: str | None, after: str | None, said: str) -> None:
     assert Change(part, item, before, after).sentence() == said
 
 

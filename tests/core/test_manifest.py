@@ -180,19 +180,14 @@ def test_two_parts_with_one_name_are_refused() -> None:
 
 @given(manifests(), st.randoms(use_true_random=False))
 def test_the_order_of_parts_and_items_never_matters_to_a_digest(manifest: Manifest, random: Random) -> None:
-    parts = [
-        Part(part.name, dict(random.sample(list(part.items.items()), len(part.items))))
-        for part in manifest.parts
-    ]
+    parts = [Part(part.name, dict(random.sample(list(part.items.items()), len(part.items)))) for part in manifest.parts]
     random.shuffle(parts)
 
     assert Manifest(tuple(parts)).digest == manifest.digest
 
 
 @given(manifests(), st.dictionaries(words, st.sampled_from((A, B)), max_size=3))
-def test_a_fingerprint_is_the_digest_of_the_whole_manifest(
-    manifest: Manifest, inputs: dict[str, str]
-) -> None:
+def test_a_fingerprint_is_the_digest_of_the_whole_manifest(manifest: Manifest, inputs: dict[str, str]) -> None:
     plain = Manifest(tuple(part for part in manifest.parts if part.name != "inputs"))
 
     assert with_inputs(plain, inputs).digest == fingerprint(plain, inputs)
@@ -218,9 +213,7 @@ def test_a_difference_is_empty_exactly_when_the_digests_are_equal(before: Manife
 
 
 @given(step_specs(0), step_specs(0))
-def test_two_steps_that_differ_in_what_counts_are_told_apart_in_words(
-    left: StepSpec, right: StepSpec
-) -> None:
+def test_two_steps_that_differ_in_what_counts_are_told_apart_in_words(left: StepSpec, right: StepSpec) -> None:
     facts = {**FACTS, "hash_paths": {}, "variables": {}}
     names = left.used_parameters() | right.used_parameters()
     facts["parameters"] = dict.fromkeys(names, 1)

@@ -77,9 +77,7 @@ def pipeline(**reads: tuple[str, ...]) -> Pipeline:
 def test_a_step_with_no_earlier_result_runs_and_says_so() -> None:
     drawn = pipeline(prep=())
 
-    assert plan(drawn.facts()) == {
-        "prep": Verdict(Action.RUN, "no earlier result of this step", drawn.mark("prep"))
-    }
+    assert plan(drawn.facts()) == {"prep": Verdict(Action.RUN, "no earlier result of this step", drawn.mark("prep"))}
 
 
 def test_a_step_with_the_same_fingerprint_is_reused_and_names_the_run_and_its_age() -> None:
@@ -199,9 +197,7 @@ def test_a_step_below_many_names_two_and_counts_the_rest() -> None:
 def test_a_step_two_below_one_that_will_run_waits_for_a_waiting_one() -> None:
     drawn = pipeline(a=(), b=("a",), c=("b",))
 
-    assert plan(drawn.facts())["c"].reason == (
-        "after 'b', which waits too; reused if its output is unchanged"
-    )
+    assert plan(drawn.facts())["c"].reason == ("after 'b', which waits too; reused if its output is unchanged")
 
 
 def test_a_step_that_only_comes_after_another_promises_nothing_about_reuse() -> None:
@@ -215,9 +211,7 @@ def test_equal_work_of_another_run_is_waited_for() -> None:
 
     verdict = plan(drawn.facts(in_flight={drawn.mark("train"): "run 7 step 'train'"}))["train"]
 
-    assert verdict == Verdict(
-        Action.WAIT, "the same work is under way: run 7 step 'train'", drawn.mark("train")
-    )
+    assert verdict == Verdict(Action.WAIT, "the same work is under way: run 7 step 'train'", drawn.mark("train"))
 
 
 def test_of_two_equal_steps_the_first_runs_and_the_other_waits_for_it() -> None:
@@ -229,6 +223,13 @@ def test_of_two_equal_steps_the_first_runs_and_the_other_waits_for_it() -> None:
     assert [verdict.action for verdict in verdicts.values()] == [Action.RUN, Action.WAIT]
     assert verdicts["b"].reason == "step 'a' does the same work; reused when that has finished"
     assert verdicts["b"].waits_on == ("a",)
+
+
+def test_asked_about_the_second_of_two_equal_steps_alone_a_plan_still_knows_the_first() -> None:
+    drawn = pipeline(a=(), b=())
+    drawn.set("b", recipe=recipe_of("a"))
+
+    assert plan(drawn.facts(), ["b"])["b"].waits_on == ("a",)
 
 
 def test_a_step_waits_for_the_equal_one_that_has_begun_wherever_it_stands() -> None:
@@ -542,9 +543,7 @@ class Simulation:
             assert verdict.action is Action.WAIT or str(verdict.action) == how[key]
         return {key: sim.steps[key].outputs or {} for key in drawn}, how
 
-    def _act(
-        self, drawn: dict[str, Work], sim: Pipeline, verdicts: dict[str, Verdict], how: dict[str, str]
-    ) -> None:
+    def _act(self, drawn: dict[str, Work], sim: Pipeline, verdicts: dict[str, Verdict], how: dict[str, str]) -> None:
         for key, verdict in verdicts.items():
             if verdict.action is Action.REUSE:
                 assert verdict.entry is not None
@@ -590,9 +589,7 @@ def test_equal_work_is_done_once_in_a_run(drawn: dict[str, Work]) -> None:
 
 
 @given(works(), st.data())
-def test_after_an_edit_only_steps_with_other_inputs_run_again(
-    drawn: dict[str, Work], data: st.DataObject
-) -> None:
+def test_after_an_edit_only_steps_with_other_inputs_run_again(drawn: dict[str, Work], data: st.DataObject) -> None:
     simulation = Simulation()
     before, _ = simulation.run(drawn)
     edited = data.draw(st.sampled_from(sorted(drawn)))

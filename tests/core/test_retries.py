@@ -19,9 +19,7 @@ specs = st.builds(
 )
 
 
-def after(
-    spec: RetrySpec, tries: list[AttemptState], outcome: AttemptState, jitter: float = 0.0
-) -> Retry | None:
+def after(spec: RetrySpec, tries: list[AttemptState], outcome: AttemptState, jitter: float = 0.0) -> Retry | None:
     return next_try(spec, outcome, [*tries, outcome], jitter)
 
 
@@ -103,9 +101,7 @@ def test_every_step_is_given_up_at_some_time(spec: RetrySpec, coming: list[Attem
 
 
 @given(specs, st.lists(outcomes, max_size=5), st.floats(0, 1, exclude_max=True))
-def test_chance_lengthens_a_delay_by_a_tenth_at_most(
-    spec: RetrySpec, tries: list[AttemptState], jitter: float
-) -> None:
+def test_chance_lengthens_a_delay_by_a_tenth_at_most(spec: RetrySpec, tries: list[AttemptState], jitter: float) -> None:
     plain, late = after(spec, tries, FAILED), after(spec, tries, FAILED, jitter)
 
     assert (plain is None) == (late is None)

@@ -32,15 +32,11 @@ step_lists = st.lists(st.sampled_from(list(StepState)), max_size=8)
 
 @given(step_lists, st.booleans())
 def test_the_state_of_a_run_is_what_the_glossary_says(steps: list[StepState], cancel_asked: bool) -> None:
-    assert run_state(steps, cancel_asked=cancel_asked) == run_word(
-        [str(step) for step in steps], cancel_asked
-    )
+    assert run_state(steps, cancel_asked=cancel_asked) == run_word([str(step) for step in steps], cancel_asked)
 
 
 @given(step_lists, st.booleans(), st.randoms(use_true_random=False))
-def test_the_order_of_steps_never_matters_to_a_run(
-    steps: list[StepState], cancel_asked: bool, random: Random
-) -> None:
+def test_the_order_of_steps_never_matters_to_a_run(steps: list[StepState], cancel_asked: bool, random: Random) -> None:
     shuffled = list(steps)
     random.shuffle(shuffled)
 

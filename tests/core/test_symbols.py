@@ -44,9 +44,7 @@ def pieces(argument: Argument) -> list[tuple[str, str]]:
 
 
 @given(arguments, arguments)
-def test_two_arguments_have_one_symbol_exactly_when_they_mean_the_same(
-    left: Argument, right: Argument
-) -> None:
+def test_two_arguments_have_one_symbol_exactly_when_they_mean_the_same(left: Argument, right: Argument) -> None:
     assert (symbol(left) == symbol(right)) == (pieces(left) == pieces(right))
 
 

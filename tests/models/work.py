@@ -22,10 +22,7 @@ class Work:
     def produce(self, read: Mapping[str, str]) -> dict[str, str]:
         """Return the content of every output, given the content of every input by name."""
         seen = [] if self.constant else sorted(read.items())
-        return {
-            name: hashlib.sha256(repr((self.recipe, name, seen)).encode()).hexdigest()
-            for name in self.outputs
-        }
+        return {name: hashlib.sha256(repr((self.recipe, name, seen)).encode()).hexdigest() for name in self.outputs}
 
 
 def from_scratch(works: Mapping[str, Work]) -> dict[str, dict[str, str]]:

@@ -21,8 +21,8 @@ def start(home: Path | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_second_daemon_on_one_home_is_refused_and_names_the_first(home: Home, tmp_path: Path) -> None:
-    live = Live(home)
+def test_a_second_daemon_on_one_home_is_refused_and_names_the_first(live: Live, tmp_path: Path) -> None:
+    home = live.home
     pid = live.client.get("/v1/hello")["pid"]
     link = tmp_path / "link"
     link.symlink_to(home.root)
@@ -35,15 +35,15 @@ def test_a_second_daemon_on_one_home_is_refused_and_names_the_first(home: Home, 
         assert f'"pid": {pid}' in refused.stderr
 
 
-def test_the_socket_is_for_its_owner_alone(home: Home) -> None:
-    Live(home)
+def test_the_socket_is_for_its_owner_alone(live: Live) -> None:
+    home = live.home
 
     assert home.socket.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
-def test_another_user_gets_no_byte_back_even_where_the_mode_would_let_it(home: Home) -> None:
-    Live(home)
+def test_another_user_gets_no_byte_back_even_where_the_mode_would_let_it(live: Live) -> None:
+    home = live.home
     home.socket.chmod(0o666)
     for folder in (home.root, *home.root.parents):
         if folder.stat().st_mode & 0o001 == 0:
@@ -81,10 +81,9 @@ def test_two_clients_that_start_the_daemon_at_once_get_the_same_one(home: Home) 
     assert said != {""}
 
 
-def test_a_home_with_a_very_long_path_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: Home) -> None:
-    long = Home.at(home.root / ("x" * 60) / ("y" * 60))
-
-    run = Live(long).run(shell("one", "true"))
+def test_a_home_with_a_very_long_path_works(home: Home) -> None:
+    with Live(Home.at(home.root / ("x" * 60) / ("y" * 60))) as live:
+        run = live.run(shell("one", "true"))
 
     assert run["status"] == "Finished"
 
@@ -116,8 +115,8 @@ def test_a_home_that_cannot_be_made_is_one_line(tmp_path: Path) -> None:
     assert "try: set STEPWELL_HOME" in refused.stderr
 
 
-def test_a_client_that_hangs_up_in_mid_request_harms_nobody(home: Home) -> None:
-    live = Live(home)
+def test_a_client_that_hangs_up_in_mid_request_harms_nobody(live: Live) -> None:
+    home = live.home
     with socket.socket(socket.AF_UNIX) as peer:
         peer.connect(str(home.socket))
         peer.sendall(b"POST /v1/runs HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n{")
@@ -125,8 +124,8 @@ def test_a_client_that_hangs_up_in_mid_request_harms_nobody(home: Home) -> None:
     assert live.client.get("/v1/hello")["home"] == str(home.root)
 
 
-def test_what_is_not_json_is_refused_by_name(home: Home) -> None:
-    live = Live(home)
+def test_what_is_not_json_is_refused_by_name(live: Live) -> None:
+    home = live.home
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(10)
         peer.connect(str(home.socket))
@@ -138,11 +137,12 @@ def test_what_is_not_json_is_refused_by_name(home: Home) -> None:
     assert live.client.get("/v1/hello")["runs_active"] == 0
 
 
-def test_a_daemon_asked_to_stop_is_gone_and_starts_again_on_demand(home: Home) -> None:
-    live = Live(home)
+def test_a_daemon_asked_to_stop_is_gone_and_starts_again_on_demand(live: Live) -> None:
+    home = live.home
     first = live.client.get("/v1/hello")["pid"]
 
     live.client.post("/v1/stop", {})
     wait_until(lambda: not home.socket.exists(), within_s=10)
 
-    assert Client.connect(home).get("/v1/hello")["pid"] != first
+    with Client.connect(home) as client:
+        assert client.get("/v1/hello")["pid"] != first

@@ -8,14 +8,8 @@ from pathlib import Path
 
 import pytest
 from stepwell.errors import MachineError
-from stepwell.paths import Home
 from support.live import Live, shell
 from support.waiting import wait_until
-
-
-@pytest.fixture
-def live(home: Home) -> Live:
-    return Live(home)
 
 
 @pytest.fixture
@@ -131,8 +125,8 @@ def test_a_stopped_daemon_leaves_its_steps_running_and_takes_them_up_again(live:
     live.client.post("/v1/stop", {})
     wait_until(lambda: not live.home.socket.exists(), within_s=10)
 
-    again = Live(live.home)
-    open_gate(gate)
+    with Live(live.home) as again:
+        open_gate(gate)
 
-    assert again.ended(run)["status"] == "Finished"
-    assert again.step(run, "held")["attempts"] == 1
+        assert again.ended(run)["status"] == "Finished"
+        assert again.step(run, "held")["attempts"] == 1

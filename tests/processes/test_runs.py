@@ -4,13 +4,7 @@ from __future__ import annotations
 
 import pytest
 from stepwell.core.spec import ParameterSpec, RetrySpec
-from stepwell.paths import Home
 from support.live import Live, shell
-
-
-@pytest.fixture
-def live(home: Home) -> Live:
-    return Live(home)
 
 
 def states(run: dict[str, object]) -> dict[str, str]:

@@ -57,6 +57,12 @@ class Live:
         self.client = Client.connect(home)
         self.workspace = self.client.post("/v1/workspaces", {"name": "test", "exist_ok": True})["id"]
 
+    def __enter__(self) -> Live:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.close()
+
     def submission(self, steps: Iterable[StepSpec], **fields: Any) -> Json:
         spec_fields = {name: fields.pop(name) for name in ("parameters", "name") if name in fields}
         spec = PipelineSpec(**{"name": "test", "steps": tuple(steps), **spec_fields})

@@ -105,7 +105,7 @@ class _Prefixed:
     def __init__(self, key: str, width: int, lock: threading.Lock, *, safe: bool) -> None:
         bar = "│" if here().unicode else "|"
         name = visible(key)
-        self._prefix = f"{name}{' ' * (width - columns(name))} {bar} ".encode(errors="backslashreplace")
+        self._prefix = _encoded(f"{name}{' ' * (width - columns(name))} {bar} ")
         self._lock = lock
         self._safe = safe
         self._rest = b""
@@ -123,10 +123,14 @@ class _Prefixed:
         if not lines:
             return
         if self._safe:  # a terminal is not for several steps' escape sequences
-            lines = [visible(line.decode("utf-8", "replace")).encode() for line in lines]
+            lines = [_encoded(visible(line.decode("utf-8", "replace"))) for line in lines]
         text = b"".join(self._prefix + line + b"\n" for line in lines)
         with self._lock:
             _raw(text)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode(sys.stdout.encoding or "utf-8", "backslashreplace")
 
 
 def _several(client: Client, run: Json, stream: str, follow: bool) -> None:

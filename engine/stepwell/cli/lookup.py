@@ -10,16 +10,19 @@ from stepwell.cli.place import chosen
 from stepwell.errors import UsageError, unknown
 
 Json = dict[str, Any]
+ID_LENGTH = 36
 
 
 def find_run(client: Client, ref: str, workspace: str | None) -> Json:
     """Return the run `ref` names: its number, `last`, its id or the beginning of its id.
 
-    Numbers count in the workspace of the current folder where that is one, else everywhere.
+    Numbers count in the workspace of the current folder where that is one, else everywhere; an id
+    in full is found wherever it is.
     """
     if not ref:
         raise UsageError("an empty text names no run", hint="stepwell runs", code="unknown_run")
-    return client.get(wire.route("runs", ref), workspace=chosen(workspace))
+    place = None if len(ref) == ID_LENGTH and not workspace else chosen(workspace)
+    return client.get(wire.route("runs", ref), workspace=place)
 
 
 def find_step(run: Json, name: str) -> Json:
@@ -29,8 +32,3 @@ def find_step(run: Json, name: str) -> Json:
         if name in (step["key"], step["step_run"]):
             return step
     raise unknown("step", name, [step["key"] for step in steps])
-
-
-def run_label(run: Json) -> str:
-    """Return how a run is spoken of: `run 12`."""
-    return f"run {run['number']}"
