@@ -17,7 +17,9 @@ from support.wire_samples import a_failed_step, a_run, a_step, an_event
 RUN = "0190aaaa-run"
 WATCH = (
     "import sys; from stepwell.api.client import Client; from stepwell.paths import Home\n"
+    "from stepwell.cli.main import escape_odd_characters as escape\n"
     "from stepwell.cli.submit import watch\n"
+    "escape()\n"
     f"sys.exit(watch(Client(Home.from_environment()), {{'run': {RUN!r}, 'number': 12}}, 'p.py', as_json=False))"
 )
 
@@ -71,7 +73,7 @@ def test_a_run_is_painted_over_in_place_and_ends_with_its_summary(script: Script
         lines = terminal.screen().splitlines()
 
     assert code == 0
-    assert lines[0] == "↺ reused      prep                          same as run 11, 3 min ago"
+    assert lines[0] == "↺ reused      prep                               same as run 11, 3 min ago"
     assert lines[1].startswith("✓ finished    train")
     assert lines[2:] == [
         "run 12: 2 of 2 steps done, 0 under way",

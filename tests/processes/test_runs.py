@@ -16,7 +16,12 @@ def states(run: dict[str, object]) -> dict[str, str]:
 def test_an_output_reaches_the_step_below_as_a_file(live: Live) -> None:
     run = live.run(
         shell("make", "echo 41 > $out_number", writes=["number"]),
-        shell("add", "echo $(($(cat $in_number) + 1)) | tee $out_sum", reads={"number": ("make", "number")}, writes=["sum"]),
+        shell(
+            "add",
+            "echo $(($(cat $in_number) + 1)) | tee $out_sum",
+            reads={"number": ("make", "number")},
+            writes=["sum"],
+        ),
     )
 
     assert run["status"] == "Finished", run

@@ -64,8 +64,9 @@ class Live:
         self.client.close()
 
     def submission(self, steps: Iterable[StepSpec], **fields: Any) -> Json:
-        spec_fields = {name: fields.pop(name) for name in ("parameters", "name") if name in fields}
-        spec = PipelineSpec(**{"name": "test", "steps": tuple(steps), **spec_fields})
+        spec = PipelineSpec(
+            name=fields.pop("name", "test"), steps=tuple(steps), parameters=fields.pop("parameters", ())
+        )
         variables = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         return {
             "workspace": self.workspace,

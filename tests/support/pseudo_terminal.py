@@ -19,6 +19,8 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
+from support.waiting import wait_until
+
 _TOKEN = re.compile(r"\x1b\[(\d*)([A-Za-z])|\x1b\[[0-9;]*m|(\r\n|\n|\r)|([^\x1b\r\n]+)|(\x1b)")
 
 
@@ -29,18 +31,23 @@ class PseudoTerminal:
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
         self.raw = b""
+        # The first terminal that the leader of a new session opens becomes its own: Ctrl-C reaches it.
+        take = ["/bin/sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(theirs)]
         try:
-            self.process = subprocess.Popen(
-                words,
-                stdin=theirs,
-                stdout=theirs,
-                stderr=theirs,
-                env=variables,
-                start_new_session=True,
-                preexec_fn=_take_terminal,
-            )
+            self.process = subprocess.Popen([*take, *words], env=variables, start_new_session=True)
+            self._wait_until_taken(theirs)
         finally:
             os.close(theirs)
+
+    def _wait_until_taken(self, theirs: int) -> None:
+        """Keep the terminal open until the program has it, or it would hang up."""
+        wait_until(lambda: self.process.poll() is not None or self._has_terminal(theirs), within_s=10)
+
+    def _has_terminal(self, theirs: int) -> bool:
+        try:
+            return os.stat(f"/proc/{self.process.pid}/fd/2").st_rdev == os.fstat(theirs).st_rdev
+        except OSError:  # it is just being started
+            return False
 
     def resize(self, columns: int, rows: int) -> None:
         fcntl.ioctl(self._ours, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -101,8 +108,3 @@ class PseudoTerminal:
             return False
         self.raw += part
         return bool(part)
-
-
-def _take_terminal() -> None:
-    """In the child: make the terminal its own, so that Ctrl-C reaches it."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_until(predicate: Callable[[], T], *, within_s: float, every_s: float = 0.01) -> T:
+def wait_until(predicate: Callable[[], T | None], *, within_s: float, every_s: float = 0.01) -> T:
     """Return the first true value of `predicate`; fail with its last value after `within_s` seconds."""
     deadline = time.monotonic() + within_s
     while True:

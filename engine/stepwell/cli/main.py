@@ -79,7 +79,7 @@ class Stepwell(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command line and exit with its code."""
-        _say_odd_characters_in_ascii()
+        escape_odd_characters()
         words = sys.argv[1:] if args is None else list(args)
         name = prog_name or "stepwell"
         asked = os.environ.get(COMPLETION_VARIABLE)
@@ -96,8 +96,8 @@ class Stepwell(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _say_odd_characters_in_ascii() -> None:
-    """Names may hold bytes that are no text here: show them escaped, never die of them."""
+def escape_odd_characters() -> None:
+    """From now on show what stdout and stderr cannot encode as escapes: nothing dies of a file's name."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

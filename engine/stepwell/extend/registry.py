@@ -37,11 +37,13 @@ class StepTypes:
             origins = " and ".join(sorted(entry.dist.name if entry.dist else entry.value for entry in claims))
             raise UsageError(f"step type {kind!r} is claimed by {origins}, so neither is used", code="step_type_clash")
         try:
-            loaded = claims[0].load()()
+            made = claims[0].load()()
         except Exception as error:
             raise MachineError(
                 f"step type {kind!r} from {claims[0].value!r} cannot be loaded: {error!r}",
                 code="plugin_broken",
             ) from error
-        self._loaded[kind] = loaded
-        return loaded
+        if not isinstance(made, StepType):
+            raise MachineError(f"step type {kind!r} from {claims[0].value!r} is no StepType", code="plugin_broken")
+        self._loaded[kind] = made
+        return made

@@ -22,7 +22,7 @@ from stepwell.core.events import Event
 from stepwell.store.writer import Writer
 
 log = logging.getLogger("stepwell.loop")
-Message = Callable[[], None]
+Message = Callable[[], object]
 
 
 class Loop:

@@ -178,26 +178,29 @@ def step_counts(connection: Connection, run_ids: Iterable[str]) -> dict[str, dic
 
 
 def _run(row: Sequence[Any]) -> RunRecord:
-    spec, parameters, options, client, file, state, asked = row[6:13]
-    reason, submitted, started, ended, resumed, tags, properties, error, snapshots = row[13:]
     return RunRecord(
-        *row[:6],
-        spec=json.loads(spec),
-        parameters=json.loads(parameters),
-        options=json.loads(options),
-        client=json.loads(client),
-        file=file,
-        state=RunState(state),
-        cancel_asked=bool(asked),
-        cancel_reason=reason,
-        submitted_us=submitted,
-        started_us=started,
-        ended_us=ended,
-        resumed_from=resumed,
-        tags=json.loads(tags),
-        properties=json.loads(properties),
-        error=_json(error),
-        snapshots=_json(snapshots),
+        id=row[0],
+        number=row[1],
+        workspace_id=row[2],
+        workspace_name=row[3],
+        experiment=row[4],
+        name=row[5],
+        spec=json.loads(row[6]),
+        parameters=json.loads(row[7]),
+        options=json.loads(row[8]),
+        client=json.loads(row[9]),
+        file=row[10],
+        state=RunState(row[11]),
+        cancel_asked=bool(row[12]),
+        cancel_reason=row[13],
+        submitted_us=row[14],
+        started_us=row[15],
+        ended_us=row[16],
+        resumed_from=row[17],
+        tags=json.loads(row[18]),
+        properties=json.loads(row[19]),
+        error=_json(row[20]),
+        snapshots=_json(row[21]),
     )
 
 
@@ -256,22 +259,20 @@ def outputs_of_steps(connection: Connection, step_runs: Iterable[str]) -> list[O
 
 
 def _step(row: Sequence[Any]) -> StepRecord:
-    return StepRecord(
-        *row[:7],
-        json.loads(row[7] or "[]"),
-        StepState(row[8]),
-        *row[9:14],
-        json.loads(row[14] or "[]"),
-        *row[15:20],
-        _json(row[20]),
-        row[21],
-        json.loads(row[22]),
-        json.loads(row[23]),
-    )
+    opened = list(row)
+    opened[7] = json.loads(row[7] or "[]")
+    opened[8] = StepState(row[8])
+    opened[14] = json.loads(row[14] or "[]")
+    opened[20] = _json(row[20])
+    opened[22], opened[23] = json.loads(row[22]), json.loads(row[23])
+    return StepRecord(*opened)
 
 
 def _attempt(row: Sequence[Any]) -> AttemptRecord:
-    return AttemptRecord(*row[:3], AttemptState(row[3]), row[4], json.loads(row[5]), *row[6:])
+    opened = list(row)
+    opened[3] = AttemptState(row[3])
+    opened[5] = json.loads(row[5])
+    return AttemptRecord(*opened)
 
 
 # --- reuse --------------------------------------------------------------------------------------
@@ -290,7 +291,7 @@ def entries(connection: Connection, recipes: Sequence[str]) -> list[EntryRecord]
         made: dict[str, dict[str, str]] = {row[2]: {} for row in rows}
         for output in outputs_of_steps(connection, made):
             made[output.step_run][output.name] = output.digest
-        found += [EntryRecord(*row, made[row[2]]) for row in rows]
+        found += [EntryRecord(*(*row, made[row[2]])) for row in rows]
     return found
 
 
@@ -318,6 +319,8 @@ def metrics(connection: Connection, step_run: str | None, run_id: str | None) ->
     """Return the points of a step run, or those logged to a run itself, in the order they were logged."""
     if step_run is not None:
         where, value = "step_run_id = ?", step_run
+    elif run_id is None:
+        raise ValueError("metrics of what?")
     else:
         where, value = "run_id = ? AND step_run_id IS NULL", run_id
     rows = connection.execute(
