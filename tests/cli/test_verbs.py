@@ -156,7 +156,7 @@ def test_status_shows_daemon_machine_runs_and_what_they_wait_for(daemon: FakeDae
 
     lines = said.out.splitlines()
     assert lines[0] == f"daemon     0.1.0, pid 7, up 3 min 04 s, home {daemon.home.root}"
-    assert lines[1] == "machine    steps hold 1 of 2 cpus, 512.0 MiB of 8.0 GiB"
+    assert lines[1] == "machine    steps hold 1 of 2 cpus, 512.0 MiB of 8.0 GiB memory"
     assert lines[2] == "workspace  none here, so 'default' (`stepwell init` makes one)"
     assert lines[4].startswith("run 12 of digits, running for ")
     assert lines[4].endswith(": 1 of 3 steps done, 1 under way")

@@ -94,12 +94,14 @@ def test_names_that_would_lead_out_of_a_folder_are_refused(name: str) -> None:
     [
         (
             Argument(param="epoch"),
-            "step 'a' mentions the parameter 'epoch', which is not declared (there is: epochs)\n  try: did you mean 'epochs'?",
+            "step 'a' mentions the parameter 'epoch', which is not declared (there is: epochs)\n"
+            "  try: did you mean 'epochs'?",
         ),
         (Argument(input="x"), "step 'a' mentions the input 'x', which is not declared (there is: none)"),
         (
             Argument(parts=(Argument(text="--out="), Argument(output="modle"))),
-            "step 'a' mentions the output 'modle', which is not declared (there is: model)\n  try: did you mean 'model'?",
+            "step 'a' mentions the output 'modle', which is not declared (there is: model)\n"
+            "  try: did you mean 'model'?",
         ),
     ],
 )

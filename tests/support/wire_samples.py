@@ -91,7 +91,6 @@ def a_run(*steps: Json, number: int = 12, **fields: Any) -> Json:
         "reused": sum(step["reused"] for step in steps),
         "failed": sum(step["status"] in ("Failed", "Lost") for step in steps),
         "skipped": sum(step["status"] in ("Skipped", "Canceled") for step in steps),
-        "seq": 100,
         "steps": list(steps),
     }
     return {**run, **fields}
@@ -112,3 +111,19 @@ def an_event(seq: int, kind: str, step: str | None = None, **body: Any) -> Json:
         "step_run": None if step is None else f"sr-{step}",
         "body": body,
     }
+
+
+def events_of(run: Json) -> list[Json]:
+    """Return the events that would have led to `run`: each step planned and moved, the run ended."""
+    events: list[Json] = []
+    for position, step in enumerate(run["steps"]):
+        state = "Finished" if step["reused"] else "NotStarted"
+        planned = {"key": step["key"], "position": position, "state": state, "reason": step["reason"]}
+        planned["reused_from"] = step["reused_from"]
+        events.append({**an_event(len(events) + 1, "step.planned", **planned), "step_run": step["step_run"]})
+        if state != step["status"]:
+            moved = {"state": step["status"], "reason": step["reason"], "error": step["error"]}
+            events.append({**an_event(len(events) + 1, "step.changed", **moved), "step_run": step["step_run"]})
+    if run["ended_us"] is not None:
+        events.append(an_event(len(events) + 1, "run.ended", state=run["status"], error=run["error"]))
+    return events

@@ -23,7 +23,7 @@ from stepwell.cli.output import here, say
 from stepwell.cli.progress import STARTED, Progress, Row
 from stepwell.cli.stream import follow as follow_run
 from stepwell.cli.terminal import columns, visible
-from stepwell.core.states import STEP_TERMINAL
+from stepwell.core.states import RUN_TERMINAL, STEP_TERMINAL
 from stepwell.errors import StepwellError, UsageError
 
 Json = dict[str, Any]
@@ -155,16 +155,26 @@ class _Logs:
         self._safe = sys.stdout.isatty()
         self._width = max((columns(visible(step["key"])) for step in run["steps"]), default=0)
         self._threads: dict[str, threading.Thread] = {}
+        self._ended: set[str] = set()  # steps that had ended before we came; printed in order
         self._errors: list[StepwellError | OSError] = []
 
     def print_all(self) -> None:
         for step in self._run["steps"]:
-            if step["attempts"]:
-                lines = self._lines(step["key"])
-                copy(self._client, step["step_run"], self._stream, None, 0.0, lines.write)
-                lines.close()
+            self._print(step)
+
+    def _print(self, step: Json) -> None:
+        if step["attempts"]:
+            lines = self._lines(step["key"])
+            copy(self._client, step["step_run"], self._stream, None, 0.0, lines.write)
+            lines.close()
 
     def follow(self) -> None:
+        for step in self._run["steps"]:
+            if step["status"] in STEP_TERMINAL:
+                self._ended.add(step["step_run"])
+                self._print(step)
+        if self._run["status"] in RUN_TERMINAL:
+            return
         try:
             follow_run(self._client, self._run["run"], changed=self._changed)
             for thread in self._threads.values():
@@ -176,14 +186,10 @@ class _Logs:
             raise self._errors[0]
 
     def _changed(self, progress: Progress, row: Row) -> None:
-        if row.reused or row.step_run in self._threads:
-            return
-        if row.state in STARTED or (row.over and row.tries):
+        if row.state in STARTED and row.step_run not in self._threads and row.step_run not in self._ended:
             thread = threading.Thread(target=self._tail, args=(row.key, row.step_run), daemon=True)
             self._threads[row.step_run] = thread
             thread.start()
-            if row.over:
-                thread.join()  # ended before we came: one after the other, in order
 
     def _tail(self, key: str, step_run: str) -> None:
         lines = self._lines(key)

@@ -1,7 +1,7 @@
 """A run as its events tell it: one row a step. Pure: no clock, no socket, no terminal.
 
-The first facts come from the run as the daemon describes it, the rest from its events in order.
-Events that were already in the first facts change nothing.
+Told from the first event, or from the run as the daemon describes it and the events after that;
+what ended stays ended, whatever is told again.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Progress:
     @classmethod
     def of(cls, run: Mapping[str, Any]) -> Progress:
         """Return the progress of a run as `GET /v1/runs/{id}` describes it."""
-        progress = cls(state=run["status"], warnings=list(run.get("warnings") or ()), seq=run.get("seq") or 0)
+        progress = cls(state=run["status"], warnings=list(run.get("warnings") or ()))
         for position, step in enumerate(run.get("steps") or ()):
             progress.rows[step["step_run"]] = Row(
                 key=step["key"],

@@ -67,7 +67,7 @@ def _screen(state: dict[str, Any] | None, terminal: Terminal) -> list[str]:
     taken, memory = (words.size(machine[name] << 20) for name in ("memory_used_mib", "memory_mib"))
     lines = [
         f"daemon     {daemon['version']}, pid {daemon['pid']}, up {up}, home {home}",
-        f"machine    steps hold {machine['cpus_used']:g} of {machine['cpus']:g} cpus, {taken} of {memory}",
+        f"machine    steps hold {machine['cpus_used']:g} of {machine['cpus']:g} cpus, {taken} of {memory} memory",
         f"workspace  {visible(here_is)}",
         "",
     ]

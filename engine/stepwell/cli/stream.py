@@ -21,14 +21,13 @@ def follow(
     tick: Callable[[Progress], None] = lambda progress: None,
     tick_s: float = QUIET_S,
 ) -> Progress:
-    """Follow a run until it ends. `changed` gets each row that moved, `tick` each look at the run.
+    """Follow a run from its first event until it ends.
 
-    Rows that have already moved when we come are given to `changed` as well. Raises MachineError
-    when the daemon is gone and cannot be brought back.
+    `changed` gets each row that moved, also when that was before we came; `tick` each look at the
+    run. Where the first events are no longer kept, we begin with the run as it is now. Raises
+    MachineError when the daemon is gone and cannot be brought back.
     """
-    progress = snapshot(client, run)
-    for row in progress.ordered():
-        changed(progress, row)
+    progress = Progress()
     tick(progress)
     while not progress.over:
         try:
@@ -36,7 +35,9 @@ def follow(
         except StepwellError as error:
             if error.code != "events_gone":
                 raise
-            progress = snapshot(client, run)  # the journal was shortened while we slept
+            progress = _anew(client, run)
+            for row in progress.ordered():
+                changed(progress, row)
             continue
         for event in page.events:
             moved = progress.apply(event)
@@ -46,8 +47,12 @@ def follow(
     return progress
 
 
-def snapshot(client: Client, run: str) -> Progress:
-    return Progress.of(client.get(wire.route("runs", run)))
+def _anew(client: Client, run: str) -> Progress:
+    """Return the run as it is now, to be continued after a number that was taken before we looked."""
+    seq = client.get("/v1/status")["seq"]
+    progress = Progress.of(client.get(wire.route("runs", run)))
+    progress.seq = seq
+    return progress
 
 
 def until_ended(client: Client, run: str, after: int = 0) -> None:
