@@ -8,11 +8,17 @@ so that it never hides a real one).
 Imports nothing that the interpreter has not imported itself: a step's start-up time is a promise.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
 
-def _run(script, arguments):  # type: ignore[no-untyped-def]
+
+def _run(script: str, arguments: list[str]) -> None:
     path = os.path.abspath(script)
     try:
         with open(path, "rb") as file:
@@ -30,7 +36,7 @@ def _run(script, arguments):  # type: ignore[no-untyped-def]
     main.__dict__.update(
         __file__=path,
         __builtins__=__builtins__,
-        __loader__=type(__loader__)("__main__", path),  # type: ignore[name-defined]  # noqa: F821
+        __loader__=type(__loader__)("__main__", path),  # type: ignore[name-defined]
         __cached__=None,
         __annotations__={},
     )
@@ -45,7 +51,7 @@ def _run(script, arguments):  # type: ignore[no-untyped-def]
         raise
 
 
-def _cut_own_frames():  # type: ignore[no-untyped-def]
+def _cut_own_frames() -> None:
     """Have the traceback that Python is about to print begin with the script.
 
     Python itself must see the exception, so that exit code, death by SIGINT and a hook that the
@@ -53,7 +59,7 @@ def _cut_own_frames():  # type: ignore[no-untyped-def]
     """
     shown = sys.excepthook
 
-    def hook(kind, value, traceback):  # type: ignore[no-untyped-def]
+    def hook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
         while traceback is not None and traceback.tb_frame.f_globals is _run.__globals__:
             traceback = traceback.tb_next
         shown(kind, value.with_traceback(traceback), traceback)

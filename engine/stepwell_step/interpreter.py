@@ -3,28 +3,33 @@
     {implementation, version, platform, executable, prefix, site: [folder],
      distributions: {name: {version, record, editable: [folder] | null}}}
 
-`record` is a digest of a distribution's RECORD, which lists every installed file with its hash.
-The distribution `stepwell` is left out: the engine is not a part of the step's environment.
+`site` is every folder of the path, in order, but for the standard library. `record` is a digest of
+a distribution's RECORD, which lists every installed file with its hash; where an old kind of
+install has none, of its metadata. `editable` are the folders an editable install is imported from:
+their contents count. The distribution `stepwell` is left out: the engine is not a part of the
+step's environment. Metadata is read by hand: `importlib.metadata` costs several times as much.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
 import platform
 import re
 import sys
-from typing import Any
+from typing import Any, Dict, List, Optional
+from urllib.parse import unquote, urlparse
 
 
-def facts() -> dict[str, Any]:
+def facts() -> Dict[str, Any]:
     """Return the facts; a tenth of a second for a hundred distributions."""
     folders = _site_folders()
     return {
         "implementation": platform.python_implementation(),
         "version": platform.python_version(),
-        "platform": "%s-%s" % (sys.platform, platform.machine()),
+        "platform": f"{sys.platform}-{platform.machine()}",
         "executable": sys.executable,
         "prefix": sys.prefix,
         "site": folders,
@@ -32,66 +37,98 @@ def facts() -> dict[str, Any]:
     }
 
 
-def _site_folders() -> list[str]:
-    folders = []
-    for folder in sys.path:
-        if folder and os.path.isdir(folder) and os.path.basename(folder) in ("site-packages", "dist-packages"):
-            folders.append(os.path.abspath(folder))
+def _site_folders() -> List[str]:
+    standard = os.path.dirname(os.path.realpath(os.__file__))
+    ours = os.path.dirname(os.path.realpath(__file__))
+    folders: List[str] = []
+    for entry in sys.path:
+        folder = os.path.abspath(entry)
+        if os.path.realpath(folder) in (standard, os.path.join(standard, "lib-dynload"), ours):
+            continue
+        if os.path.isdir(folder) and folder not in folders:
+            folders.append(folder)
     return folders
 
 
-def _distributions(folders: list[str]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _distributions(folders: List[str]) -> Dict[str, Any]:
+    found: Dict[str, Any] = {}
     for folder in folders:  # the first on the path is the one that is imported
-        for name in sorted(os.listdir(folder)):
-            if not name.endswith((".dist-info", ".egg-info")):
+        try:
+            names = sorted(os.listdir(folder))
+        except OSError:  # not ours to read, so not importable either
+            continue
+        for name in names:
+            stem, suffix = os.path.splitext(name)
+            if suffix not in (".dist-info", ".egg-info", ".egg-link"):
                 continue
-            project, _, version = name.rsplit(".", 1)[0].partition("-")
+            project, _, version = stem.partition("-")
             key = re.sub(r"[-_.]+", "-", project).lower()
             if key == "stepwell" or key in found:
                 continue
             path = os.path.join(folder, name)
-            record = os.path.join(path, "RECORD") if os.path.isdir(path) else path
             found[key] = {
                 "version": version.partition("-")[0],
-                "record": _digest(record),
-                "editable": _editable(folder, path),
+                "record": _digest(path),
+                "editable": _linked(path) if suffix == ".egg-link" else _editable(folder, path),
             }
     return found
 
 
 def _digest(path: str) -> str:
-    try:
-        with open(path, "rb") as file:
-            return hashlib.blake2b(file.read(), digest_size=20).hexdigest()
-    except OSError:
-        return "absent"
+    """Return a digest of the file, or of the first of the files that tell what is installed."""
+    for file in ("RECORD", "installed-files.txt", "PKG-INFO", "METADATA", ""):
+        data = _bytes(os.path.join(path, file) if file else path)
+        if data is not None:
+            return hashlib.blake2b(data, digest_size=20).hexdigest()
+    return "absent"
 
 
-def _editable(folder: str, info: str) -> list[str] | None:
-    """Return the folders an editable install adds to the path, or its project's where it adds none."""
+def _editable(folder: str, info: str) -> Optional[List[str]]:
+    """Return the folders an editable install is imported from, or its project's where that cannot be told."""
     try:
-        with open(os.path.join(info, "direct_url.json"), encoding="utf-8") as file:
-            origin = json.load(file)
-    except (OSError, ValueError):
+        origin = json.loads(_bytes(os.path.join(info, "direct_url.json")) or b"{}")
+    except ValueError:
         return None
     if not origin.get("dir_info", {}).get("editable"):
         return None
-    added = []
-    try:
-        with open(os.path.join(info, "RECORD"), encoding="utf-8") as file:
-            listed = [line.split(",")[0] for line in file]
-    except OSError:
-        listed = []
-    for name in listed:
-        if name.endswith(".pth") and "/" not in name:
-            with open(os.path.join(folder, name), encoding="utf-8") as file:
-                added += [line.strip() for line in file if line.strip() and not line.startswith("import ")]
-    if added:
-        return added
-    from urllib.parse import unquote, urlparse
+    added: List[str] = []
+    for line in _lines(os.path.join(info, "RECORD")):
+        name = line.split(",")[0]
+        if "/" in name:
+            continue
+        if name.endswith(".pth"):
+            added += [each for each in _lines(os.path.join(folder, name)) if not each.startswith(("import ", "#"))]
+        elif name.startswith("__editable__") and name.endswith(".py"):
+            added += _mapped(_lines(os.path.join(folder, name)))
+    return added or [unquote(urlparse(origin["url"]).path)]
 
-    return [unquote(urlparse(origin["url"]).path)]
+
+def _mapped(lines: List[str]) -> List[str]:
+    """Return the folders of a setuptools finder, from its line `MAPPING: dict[str, str] = {...}`."""
+    for line in lines:
+        if line.startswith("MAPPING"):
+            try:
+                return sorted(str(folder) for folder in ast.literal_eval(line.partition("=")[2].strip()).values())
+            except (ValueError, SyntaxError, AttributeError):
+                return []  # another release wrote it: the project's folder stands for it
+    return []
+
+
+def _linked(path: str) -> List[str]:
+    return _lines(path)[:1]
+
+
+def _lines(path: str) -> List[str]:
+    text = (_bytes(path) or b"").decode("utf-8", "surrogateescape")
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def _bytes(path: str) -> Optional[bytes]:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:  # not there, or a folder, or not ours to read
+        return None
 
 
 if __name__ == "__main__":

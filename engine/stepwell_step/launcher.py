@@ -2,8 +2,9 @@
 
 It has imported what a shim needs, so an attempt costs two forks and an exec and no interpreter
 start; and one shim, with the process that will be its step, always waits ready, so that whoever
-launches one attempt does not even wait for the forks. It outlives the daemon, brings it back while there is work (`revival`), and is needed by no
-shim: if it dies, attempts go on and a new launcher takes over.
+launches one attempt does not even wait for the forks. It outlives the daemon, brings it back while
+there is work (`revival`), and is needed by no shim: if it dies, attempts go on and a new launcher
+takes over.
 
 Protocol: a stream socket at HOME/launcher.sock, mode 0600, same user only. One JSON object a line
 each way; a reply carries the request's "id" and comes when it is ready, in any order.
@@ -64,13 +65,17 @@ class _Shim:
         self.channel = channel
         self.caller: Optional[_Caller] = None
         self.request: Any = None
+        self.folder = ""
+        self.again = False
 
 
 class Launcher:
     """Everything one launcher knows. `run` returns when it is no longer needed."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, lock: int) -> None:
+        """`lock`: the handle that holds the home's launcher.lock, which no shim may keep open."""
         self._home = home
+        self._home_lock = lock
         self._path = os.path.join(home, "launcher.sock")
         self._machine = supervisor.Machine(attempt.boot_id(), _vmstat())
         self._revival = Revival(os.path.join(home, "daemon.log"))
@@ -104,7 +109,7 @@ class Launcher:
         needed = self._shims or self._revival.active or not all(caller.leaving for caller in self._callers)
         if needed or time.monotonic() < self._linger_until:
             return False
-        os.unlink(self._path)
+        self._unlink()
         self._unwatch(self._listener.fileno())
         known = len(self._callers)
         self._accept()  # whoever found the path before it went is still served
@@ -127,10 +132,7 @@ class Launcher:
     def _listen(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listener.setblocking(False)
-        try:
-            os.unlink(self._path)
-        except FileNotFoundError:
-            pass  # the usual case: the one before us took it away
+        self._unlink()
         mask = os.umask(0o177)
         folder = -1
         try:
@@ -145,6 +147,12 @@ class Launcher:
                 os.close(folder)
         listener.listen(64)
         return listener
+
+    def _unlink(self) -> None:
+        try:
+            os.unlink(self._path)
+        except FileNotFoundError:
+            pass  # the one before us took it away; or somebody took the whole home away
 
     def _accept(self) -> None:
         while True:
@@ -223,18 +231,18 @@ class Launcher:
 
     # --- attempts
 
-    def _launch(self, caller: _Caller, request: Any, folder: str) -> None:
-        """Hand the attempt to the shim that waits, or to a new one."""
+    def _launch(self, caller: _Caller, request: Any, folder: str, again: bool = False) -> None:
+        """Hand the attempt to the shim that waits, or to a new one. `again`: the first was killed meanwhile."""
         try:
-            shim, self._spare = self._spare or self._fork(), None
-            shim.caller, shim.request = caller, request
+            if self._spare is None or again:
+                shim = self._fork()
+            else:
+                shim, self._spare = self._spare, None
+            shim.caller, shim.request, shim.folder, shim.again = caller, request, folder, again
             try:
                 shim.channel.send(os.fsencode(folder))
-            except BrokenPipeError:  # somebody killed it while it waited
-                self._close(shim)
-                shim = self._fork()
-                shim.caller, shim.request = caller, request
-                shim.channel.send(os.fsencode(folder))
+            except ConnectionError:
+                pass  # it was killed: its end is read from the same channel
         except OSError as error:
             why = (error.strerror or str(error)).lower()
             self._reply(caller, request, {"ok": False, "error": f"cannot start a supervisor: {why}"})
@@ -264,11 +272,19 @@ class Launcher:
 
     def _answered(self, shim: _Shim) -> None:
         """A shim says how its launch went, once; or it ended before that."""
-        line = shim.channel.recv(8192)
+        try:
+            line = shim.channel.recv(8192)
+        except ConnectionError:
+            line = b""
         self._close(shim)
-        if shim.caller is not None:
-            said = attempt.decode(line) or {"error": "its supervisor died before it could start it"}
-            self._reply(shim.caller, shim.request, {"ok": "error" not in said, **said})
+        if shim.caller is None:
+            return
+        said = attempt.decode(line) or _last_seen(shim.folder)
+        if said is None and not shim.again:
+            self._launch(shim.caller, shim.request, shim.folder, again=True)
+            return
+        said = said or {"error": "its supervisor was killed before it could start it"}
+        self._reply(shim.caller, shim.request, {"ok": "error" not in said, **said})
 
     def _close(self, shim: _Shim) -> None:
         self._unwatch(shim.channel.fileno())
@@ -295,7 +311,7 @@ class Launcher:
                     self._revival.lost(time.monotonic())
             folder = self._shims.pop(pid, None)
             if folder is not None and status != 0:
-                descendants.end_orphans(folder, {*self._shims, self._revival.pid})
+                descendants.end_orphans(folder, {*self._shims, self._revival.pid or 0})
 
     # --- the loop's own
 
@@ -313,9 +329,13 @@ class Launcher:
         del self._actions[handle]
         self._poll.unregister(handle)
 
-    def hold(self, handle: int) -> None:
-        """Remember the handle of the home's lock, which no shim may keep open."""
-        self._home_lock = handle
+
+def _last_seen(folder: str) -> Optional[Dict[str, Any]]:
+    """Answer for a shim that was killed before it could: what it had written down by then, or None."""
+    started = attempt.started_record(folder)
+    if started is None:
+        return None
+    return {key: started[key] for key in ("pid", "shim_pid", "started_us")}
 
 
 def _vmstat() -> int:
@@ -341,8 +361,7 @@ def main(home: str) -> int:
     os.chdir("/")
     spawn.prctl(spawn.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     spawn.prctl(spawn.PR_SET_NAME, b"stepwell-launch", 0, 0, 0)
-    launcher = Launcher(home)
-    launcher.hold(lock)
+    launcher = Launcher(home, lock)
     gc.collect()
     gc.freeze()
     gc.disable()

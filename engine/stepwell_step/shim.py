@@ -70,7 +70,7 @@ def run(channel: int, machine: Machine) -> NoReturn:
     try:
         gc.disable()
         _Shim(channel, machine).run()
-    except BaseException:  # the top of a process: the launcher's log is where a bug of ours belongs
+    except BaseException:  # noqa: BLE001  the top of a process: a bug of ours belongs into the launcher's log
         traceback.print_exc()
         code = 70
     finally:
@@ -114,8 +114,7 @@ class _Shim:
 
     def _wait(self) -> bytes:
         """Wait for the attempt's folder; b"" where none will come."""
-        self._machine.oom_kills()
-        attempt.decode(attempt.encode({"v": attempt.VERSION, "argv": [], "env": {}}))  # as spawn._rehearse
+        self._rehearse()
         poll = select.poll()
         poll.register(self._channel, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
@@ -127,10 +126,26 @@ class _Shim:
             if os.waitpid(self._child.pid, os.WNOHANG)[0]:  # somebody killed it: another shim takes the job
                 return b""
 
+    def _rehearse(self) -> None:
+        """Go the way of an attempt once, in a folder that cannot be, as `spawn._rehearse` does."""
+        folder = "/proc/self/nowhere"
+        self._machine.oom_kills()
+        attempt.start_time(os.getpid())
+        attempt.refusal(folder)
+        attempt.launch_record(folder)
+        spawn.Command({"argv": ["x"], "cwd": "/", "env": {"PATH": "/"}}).candidates()
+        attempt.decode(attempt.encode({"v": attempt.VERSION, "left_behind": [], "cpu_s": 0.5, "message": None}))
+        for write in (attempt.Lock(folder).acquire, lambda: Log(folder), lambda: attempt.write_json_atomic(folder, {})):
+            try:
+                write()
+            except OSError:
+                pass  # which is what is expected of a folder that cannot be
+
     def _take(self) -> Dict[str, Any]:
         """Make the attempt ours and return its launch record."""
         try:
-            refused = attempt.refusal(self._folder) if attempt.Lock(self._folder).acquire() else "it is already running"
+            self._lock = attempt.Lock(self._folder)  # never released: it is free when we are gone
+            refused = attempt.refusal(self._folder) if self._lock.acquire() else "it is already running"
         except OSError as error:
             raise _Unstarted(f"cannot lock the attempt: {(error.strerror or str(error)).lower()}") from error
         if refused is not None:

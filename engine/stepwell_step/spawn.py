@@ -135,8 +135,8 @@ def _become(supervisor: int, streams: Tuple[int, int, int], gate: int, failure: 
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != supervisor:  # it died before the line above
         return
-    for number in _RESET:
-        signal.signal(number, signal.SIG_DFL)
+    for each in _RESET:
+        signal.signal(each, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
     for number, handle in enumerate(streams):
         os.dup2(handle, number)
@@ -156,7 +156,7 @@ def _become(supervisor: int, streams: Tuple[int, int, int], gate: int, failure: 
 
 def _rehearse() -> None:
     """Go the way of an order once, to nowhere: each page we write to is copied now, not when the step is awaited."""
-    cwd, candidates, argv, env = marshal.loads(marshal.dumps((b"/", [b""], [b"x"], {b"PATH": b"/"})))
+    _, candidates, argv, env = marshal.loads(marshal.dumps((b"/", [b""], [b"x"], {b"PATH": b"/"})))
     try:
         _execute(candidates, argv, env)
     except FileNotFoundError:

@@ -74,7 +74,7 @@ def test_a_copy_of_a_workspace_becomes_one_of_its_own_and_says_so(known: dict[st
 
     said = stepwell("init", "two")
 
-    assert said.err == f"a copy of another workspace became one of its own: two in {tmp_path / 'two'}\n"
+    assert said.err == f"a copy of another workspace became one of its own: one in {tmp_path / 'two'}\n"
     assert _config(tmp_path / "one")["id"] != _config(tmp_path / "two")["id"]
     assert len(known) == 2
 

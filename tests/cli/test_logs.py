@@ -12,7 +12,7 @@ from stepwell.cli import logs
 from stepwell.errors import NotFoundError
 from support.command_line import stepwell
 from support.fake_daemon import Answer, Asked, FakeDaemon
-from support.wire_samples import a_failed_step, a_run, a_step, an_event
+from support.wire_samples import a_failed_step, a_run, a_step, an_event, events_of
 
 
 def serve_log(daemon: FakeDaemon, step_run: str, *parts: bytes, done: bool = True) -> list[bytes]:
@@ -107,12 +107,12 @@ def test_following_a_step_that_is_tried_again_prints_every_attempt(daemon: FakeD
 
 def test_following_a_run_prints_each_step_from_its_start(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/runs/last", a_run(a_step("prep"), a_step("train", "NotStarted")))
-    daemon.on("GET", "/v1/runs/0190aaaa-run", a_run(a_step("prep"), a_step("train", "NotStarted")))
-    daemon.on("GET", "/v1/step_runs/sr-prep", a_step("prep"))
     daemon.on("GET", "/v1/step_runs/sr-train", a_step("train"))
     serve_log(daemon, "sr-prep", b"prepared\n")
     serve_log(daemon, "sr-train", b"", b"epoch 1\nepo", b"ch 2\n")
+    running = a_run(a_step("prep"), a_step("train", "NotStarted"))
     events = [
+        *events_of(running),
         an_event(101, "step.changed", "train", state="Running", reason="r"),
         an_event(102, "run.ended", state="Finished"),
     ]
@@ -124,8 +124,10 @@ def test_following_a_run_prints_each_step_from_its_start(daemon: FakeDaemon) -> 
 
 
 def test_an_error_in_a_followed_step_is_not_swallowed(daemon: FakeDaemon) -> None:
-    daemon.on("GET", "/v1/runs/last", a_run(a_step("prep"), a_step("train")))
-    daemon.on("GET", "/v1/runs/0190aaaa-run", a_run(a_step("prep"), a_step("train")))
+    running = a_run(a_step("prep", "Running"), a_step("train", "Running"))
+    daemon.on("GET", "/v1/runs/last", running)
+    events = [*events_of(running), an_event(101, "run.ended", state="Finished")]
+    daemon.on("GET", "/v1/events", {"events": events, "seq": 101})
     gone = NotFoundError("no step run 'sr-prep'", code="unknown_step_run")
     for key in ("prep", "train"):
         daemon.on("GET", f"/v1/step_runs/sr-{key}/log", Answer({"error": gone.to_wire()}, status=404))

@@ -12,7 +12,7 @@ import pytest
 
 from support.fake_daemon import Asked, FakeDaemon
 from support.pseudo_terminal import PseudoTerminal
-from support.wire_samples import a_failed_step, a_run, a_step, an_event
+from support.wire_samples import a_failed_step, a_run, a_step, an_event, events_of
 
 RUN = "0190aaaa-run"
 WATCH = (
@@ -31,14 +31,18 @@ class Script:
         self.go_on = threading.Event()
         self._daemon = daemon
         self._acts: Iterator[list[dict[str, Any]]] = iter(())
+        self._first: list[dict[str, Any]] = []
 
     def play(self, first: dict[str, Any], acts: list[list[dict[str, Any]]], last: dict[str, Any]) -> None:
-        shown = iter([first])
         self._acts = iter(acts)
-        self._daemon.on("GET", f"/v1/runs/{RUN}", lambda asked: next(shown, last))
+        self._first = events_of(first)
+        self._daemon.on("GET", f"/v1/runs/{RUN}", last)
         self._daemon.on("GET", "/v1/events", self._events)
 
     def _events(self, asked: Asked) -> dict[str, Any]:
+        if self._first:
+            first, self._first = self._first, []
+            return {"events": first, "seq": first[-1]["seq"]}
         if not self.go_on.wait(float(asked.query["wait_s"])):
             return {"events": [], "seq": int(asked.query["after"])}
         self.go_on.clear()
@@ -76,7 +80,6 @@ def test_a_run_is_painted_over_in_place_and_ends_with_its_summary(script: Script
     assert lines[0] == "↺ reused      prep                               same as run 11, 3 min ago"
     assert lines[1].startswith("✓ finished    train")
     assert lines[2:] == [
-        "run 12: 2 of 2 steps done, 0 under way",
         "run 12 finished in 3.0 s: 1 ran, 1 reused from run 11",
     ]
     assert b"\x1b[36m" in terminal.raw  # colours
@@ -123,6 +126,7 @@ def test_a_dumb_terminal_gets_plain_lines(script: Script) -> None:
     assert b"\x1b" not in terminal.raw
     assert terminal.screen().splitlines() == [
         "run 12 of p.py",
+        "train                 ● running     no earlier result of this step",
         "train                 ✓ finished    in 1.5 s",
         "run 12 finished in 3.0 s: 1 ran, 0 reused",
     ]

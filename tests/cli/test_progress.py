@@ -17,7 +17,7 @@ WIDE = Terminal(100, 24, color=False, unicode=True, live=True)
 
 
 def _planned(*keys: str) -> Progress:
-    progress = Progress.of(a_run(status="Running", seq=10))
+    progress = Progress.of(a_run(status="Running"))
     for position, key in enumerate(keys):
         progress.apply(an_event(11 + position, "step.planned", key, key=key, position=position, state="NotStarted"))
     return progress
@@ -59,7 +59,7 @@ def test_what_the_first_facts_already_said_changes_nothing() -> None:
     assert progress.apply(an_event(6, "step.changed", "train", state="Running")) is None
     assert progress.apply(an_event(7, "step.changed", "prep", state="Running")) is None
     assert [row.state for row in progress.ordered()] == ["Finished", "Running"]
-    assert progress.seq == 100
+    assert progress.seq == 7
 
 
 def test_a_reused_step_is_planned_as_finished() -> None:

@@ -136,6 +136,15 @@ def test_odd_step_names_are_shown_harmless(daemon: FakeDaemon, name: str) -> Non
     assert not set(said.out) & {"\x1b", "\x07", "\u202e"}
 
 
+def test_a_run_whose_sources_are_being_read_has_no_steps_yet(daemon: FakeDaemon) -> None:
+    daemon.on("GET", "/v1/runs/last", a_run(status="NotStarted"))
+
+    said = stepwell("why", "last", "train")
+
+    assert said.code == 3
+    assert said.err == "run 12 has no steps yet: its sources are being read\n  try: again in a moment\n"
+
+
 def test_no_text_is_no_run(daemon: FakeDaemon) -> None:
     said = stepwell("show", "")
 

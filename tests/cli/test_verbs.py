@@ -292,4 +292,4 @@ def test_a_workspace_configuration_that_says_nothing_is_named(daemon: FakeDaemon
 
     assert said.code == 2
     assert said.err.startswith(f"{path.absolute()}: cannot be read as the configuration of a workspace: ")
-    assert said.err.endswith(f"\n  try: remove it and run `stepwell init {Path.cwd()}`\n")
+    assert said.err.endswith("\n  try: `stepwell init` makes a workspace of a folder\n")

@@ -11,22 +11,22 @@ from stepwell.cli.reports import exit_code, how, summary
 from stepwell.cli.submit import watch
 from stepwell.errors import ConflictError, MachineError
 from support.fake_daemon import Answer, Asked, FakeDaemon
-from support.wire_samples import a_failed_step, a_run, a_step, an_event
+from support.wire_samples import a_failed_step, a_run, a_step, an_event, events_of
 
+Json = dict[str, Any]
 RUN = "0190aaaa-run"
 SUBMITTED = {"run": RUN, "number": 12, "workspace": "ws-1"}
 
 
-def _play(daemon: FakeDaemon, first: dict[str, Any], pages: list[list[dict[str, Any]]], last: dict[str, Any]) -> None:
+def _play(daemon: FakeDaemon, first: Json, pages: list[list[Json]], last: Json) -> None:
     """Answer as a daemon whose run was `first`, then had these events, and is `last` now."""
-    shown = iter([first])
-    left = iter(pages)
+    left = iter([events_of(first), *pages])
 
     def events(asked: Asked) -> dict[str, Any]:
         page = next(left)
         return {"events": page, "seq": page[-1]["seq"] if page else int(asked.query["after"])}
 
-    daemon.on("GET", f"/v1/runs/{RUN}", lambda asked: next(shown, last))
+    daemon.on("GET", f"/v1/runs/{RUN}", last)
     daemon.on("GET", "/v1/events", events)
 
 
@@ -192,10 +192,16 @@ def test_a_canceled_run_is_no_success(daemon: FakeDaemon) -> None:
 def test_when_events_are_no_longer_kept_the_run_is_read_anew(
     daemon: FakeDaemon, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    ended = [
+        an_event(102, "step.changed", "train", state="Finished", reason="r"),
+        an_event(103, "run.ended", state="Finished"),
+    ]
     gone = ConflictError("events up to 99 are no longer kept", code="events_gone")
-    shown = iter([a_run(a_step("train", "Running")), a_run(a_step("train")), a_run(a_step("train"))])
-    daemon.on("GET", f"/v1/runs/{RUN}", lambda asked: next(shown))
-    daemon.on("GET", "/v1/events", Answer({"error": gone.to_wire()}, status=410))
+    pages = iter([Answer({"error": gone.to_wire()}, status=410), Answer({"events": ended, "seq": 103})])
+    daemon.on("GET", "/v1/events", lambda asked: next(pages))
+    daemon.on("GET", "/v1/status", {"seq": 101})
+    shown = iter([a_run(a_step("train", "Running"))])
+    daemon.on("GET", f"/v1/runs/{RUN}", lambda asked: next(shown, a_run(a_step("train"))))
 
     assert _watch(daemon) == 0
     assert "run 12 finished in 3.0 s: 1 ran, 0 reused" in capsys.readouterr().out

@@ -86,6 +86,12 @@ def test_a_request_overtaken_often_enough_keeps_free_what_it_needs() -> None:
     )
 
 
+def test_a_request_overtaken_often_enough_goes_before_those_that_stand_before_it() -> None:
+    allocation = given_out(ask("urgent", cpus=8), ask("old", cpus=8, bypassed=PATIENCE))
+
+    assert [placement.id for placement in allocation.placements] == ["old"]
+
+
 def test_what_it_does_not_need_still_goes_to_others() -> None:
     held = Holding("a", "local", 1, 0, ("GPU-a",))
 

@@ -15,6 +15,9 @@ def event(what: EventKind, time_us: int, /, **body: Any) -> Event:
     return Event(what, time_us, body, run="r1", step_run="s1")
 
 
+HELD = {"pool": "local", "cpus": 1.0, "memory_mib": 0, "gpus": []}
+
+
 def journal() -> list[Event]:
     """One run of one step: lost once, finished the second time."""
     run = {"number": 7, "workspace_id": "w", "experiment_id": "e", "name": "digits", "spec": {"v": 1}}
@@ -24,20 +27,20 @@ def journal() -> list[Event]:
         event(EventKind.EXPERIMENT_CREATED, 2, id="e", workspace_id="w", name="digits"),
         event(EventKind.COMPUTE_REGISTERED, 3, id="c", workspace_id="w", name="gpu", kind="local", config={}),
         event(EventKind.RUN_SUBMITTED, 4, **run, parameters={}, options={}, client={}, file=None, resumed_from=None),
-        event(EventKind.RUN_PLANNED, 5, snapshots={"/src": "d"}),
+        event(EventKind.RUN_PLANNED, 5, snapshots={"sources": {"/src": "d"}}),
         event(EventKind.STEP_PLANNED, 6, **step, reason="after 'prep'", verdict="wait"),
         event(
             EventKind.STEP_RESOLVED, 7, fingerprint="f", recipe="q", manifest={"key": {}}, verdict="run", reason="new"
         ),
         event(EventKind.STEP_CHANGED, 8, state="Queued", reason="new"),
         event(EventKind.STEP_CHANGED, 9, state="Preparing"),
-        event(EventKind.ATTEMPT_PREPARED, 10, id="a1", number=1, folder="attempts/a1", placement={"cpus": 1}),
+        event(EventKind.ATTEMPT_PREPARED, 10, id="a1", number=1, folder="attempts/a1", placement=HELD),
         event(EventKind.ATTEMPT_STARTED, 11, id="a1", pid=42, started_us=1100),
         event(EventKind.STEP_CHANGED, 12, state="Running"),
         event(EventKind.ATTEMPT_ENDED, 13, id="a1", state="Lost", message="nobody saw it end"),
         event(EventKind.STEP_CHANGED, 14, state="Queued", reason="retry 1 of 2"),
         event(EventKind.STEP_CHANGED, 15, state="Preparing"),
-        event(EventKind.ATTEMPT_PREPARED, 16, id="a2", number=2, folder="attempts/a2", placement={"cpus": 1}),
+        event(EventKind.ATTEMPT_PREPARED, 16, id="a2", number=2, folder="attempts/a2", placement=HELD),
         event(EventKind.ATTEMPT_STARTED, 17, id="a2", pid=43, started_us=1700),
         event(EventKind.STEP_CHANGED, 18, state="Running"),
         event(EventKind.METRIC_LOGGED, 19, points=[point("loss", 0.5), point("loss", 0.25)], cursor=cursor(80)),
@@ -90,6 +93,8 @@ def test_the_journal_of_a_run_folds_into_its_rows() -> None:
     assert (run["number"], run["state"], run["started_us"], run["ended_us"]) == (7, "Finished", 5, 31)
     assert (run["cancel_asked"], run["cancel_reason"]) == (True, "by you")
     assert (run["tags"], run["properties"]) == ({"a": "1", "b": "2"}, {"p": "2"})
+    assert run["counts"] == {"ran": 1, "reused": 0, "failed": 0, "skipped": 0}
+    assert rows["snapshot"]["r1", "/src"]["digest"] == "d"
     step = rows["step_run"]["s1"]
     assert (step["state"], step["attempts"], step["reason"]) == ("Finished", 2, "retry 1 of 2")
     assert (step["queued_us"], step["started_us"], step["ended_us"]) == (14, 12, 29)
@@ -104,7 +109,7 @@ def test_the_journal_of_a_run_folds_into_its_rows() -> None:
         "state": "Finished",
         "folder": "attempts/a2",
         "pid": 43,
-        "placement": {"cpus": 1},
+        "placement": HELD,
         "prepared_us": 16,
         "started_us": 1700,
         "ended_us": 24,
@@ -115,6 +120,8 @@ def test_the_journal_of_a_run_folds_into_its_rows() -> None:
         "max_rss_mib": 90,
         "duration_s": 2.0,
     }
+    assert step["verdict_reason"] == "new"
+    assert {name: lease["freed_us"] for name, lease in rows["lease"].items()} == {"a1": 13, "a2": 24}
     assert [metric["value"] for metric in rows["metric"].values()] == [0.5, 0.25, 0.125]
     assert rows["cursor"] == {"attempts/a2/metrics.jsonl": cursor(120)}
     assert rows["object"] == {"o1": {"digest": "o1", "size": 3, "synced": 0}}
@@ -194,3 +201,27 @@ def test_folding_in_two_pieces_is_folding_at_once(cut: int) -> None:
     events = journal()
 
     assert fold(events[cut:], fold(events[:cut])) == fold(events)
+
+
+def test_of_two_experiments_of_one_name_the_first_counts() -> None:
+    second = event(EventKind.EXPERIMENT_CREATED, 99, id="e2", workspace_id="w", name="digits")
+
+    assert list(fold([*journal(), second])["experiment"]) == ["e"]
+
+
+def test_a_compute_target_registered_again_has_its_new_configuration_and_its_old_age() -> None:
+    again = event(
+        EventKind.COMPUTE_REGISTERED, 99, id="c2", workspace_id="w", name="gpu", kind="local", config={"a": 1}
+    )
+
+    compute = fold([*journal(), again])["compute_target"]["w", "gpu"]
+
+    assert (compute["id"], compute["config"], compute["created_us"]) == ("c2", {"a": 1}, 3)
+
+
+def test_what_a_later_verdict_leaves_out_stays_as_it_was() -> None:
+    later = event(EventKind.STEP_RESOLVED, 7, verdict="reuse", reason="same", fingerprint="f", recipe="q")
+
+    step = fold([*journal()[:7], later])["step_run"]["s1"]
+
+    assert (step["verdict"], step["verdict_reason"], step["manifest"]) == ("reuse", "same", "f")

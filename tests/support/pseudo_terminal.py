@@ -63,6 +63,14 @@ class PseudoTerminal:
                 raise AssertionError(f"never showed {text!r}:\n{self.screen()}")
         return self.screen()
 
+    def wait_for_lines(self, count: int, within_s: float = 10) -> int:
+        """Return how many whole lines there are once there are `count`. Raises AssertionError as `wait_for`."""
+        deadline = time.monotonic() + within_s
+        while self.raw.count(b"\n") < count:
+            if not self._read(deadline - time.monotonic()):
+                raise AssertionError(f"never showed {count} lines:\n{self.screen()}")
+        return self.raw.count(b"\n")
+
     def wait_for_end(self, within_s: float = 10) -> int:
         """Return the exit code; everything it wrote is on the screen then."""
         deadline = time.monotonic() + within_s

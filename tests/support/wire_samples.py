@@ -114,16 +114,23 @@ def an_event(seq: int, kind: str, step: str | None = None, **body: Any) -> Json:
 
 
 def events_of(run: Json) -> list[Json]:
-    """Return the events that would have led to `run`: each step planned and moved, the run ended."""
+    """Return the events that would have led to `run`: each step planned, tried and moved, the run ended."""
     events: list[Json] = []
+
+    def tell(kind: str, step: Json, time_us: int = START_US, **body: Any) -> None:
+        event = an_event(len(events) + 1, kind, **body)
+        events.append({**event, "step_run": step["step_run"], "time_us": time_us})
+
     for position, step in enumerate(run["steps"]):
         state = "Finished" if step["reused"] else "NotStarted"
-        planned = {"key": step["key"], "position": position, "state": state, "reason": step["reason"]}
-        planned["reused_from"] = step["reused_from"]
-        events.append({**an_event(len(events) + 1, "step.planned", **planned), "step_run": step["step_run"]})
-        if state != step["status"]:
+        told = {"key": step["key"], "position": position, "reason": step["reason"]}
+        tell("step.planned", step, state=state, reused_from=step["reused_from"], **told)
+        if step["attempts"]:
+            tell("attempt.prepared", step, number=step["attempts"])
+            tell("step.changed", step, step["started_us"], state="Running", reason=step["reason"])
+        if step["status"] not in (state, "Running"):
             moved = {"state": step["status"], "reason": step["reason"], "error": step["error"]}
-            events.append({**an_event(len(events) + 1, "step.changed", **moved), "step_run": step["step_run"]})
+            tell("step.changed", step, step["ended_us"] or START_US, **moved)
     if run["ended_us"] is not None:
         events.append(an_event(len(events) + 1, "run.ended", state=run["status"], error=run["error"]))
     return events

@@ -39,13 +39,14 @@ def demo(folder: Path, as_json: bool) -> int:
             code="demo_packages",
         )
     copied = _copy(folder)
+    root = folder.resolve()
     with Client.connect() as client:
-        made, _ = init.make(client, folder)
-        say(f"{'copied the sample to' if copied else 'the sample is in'} {made.root}")
-        submitted = start(client, submission(client, made.root / PIPELINE, (), workspace=made.id))
-        code = watch(client, submitted, str(made.root / PIPELINE), as_json=as_json)
+        init.make(client, root)
+        say(f"{'copied the sample to' if copied else 'the sample is in'} {root}")
+        submitted = start(client, submission(root / PIPELINE, (), experiment=SAMPLE))
+        code = watch(client, submitted, str(root / PIPELINE), as_json=as_json)
     if code == 0 and not as_json:
-        say(f"\nnow edit a file in {made.root} and see what runs again, and why:\n  cd {quoted(folder)}")
+        say(f"\nnow edit a file in {root} and see what runs again, and why:\n  cd {quoted(folder)}")
         say(f"  stepwell run {PIPELINE}\n  stepwell why last compare")
     return code
 

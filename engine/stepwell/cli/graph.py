@@ -51,7 +51,7 @@ def graph(what: str, workspace: str | None, as_json: bool) -> None:
         from stepwell.cli.loading import compiled
         from stepwell.core.graph import Graph
 
-        spec = compiled(Path(what), workspace)
+        _, spec = compiled(Path(what))
         Graph.of(spec.steps)  # a cycle is told here, and never drawn
         steps = [_of_spec(step) for step in spec.steps]
     else:

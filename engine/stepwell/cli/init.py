@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
 import uuid
+import warnings
 from pathlib import Path
 
 import click
 
-from stepwell.api import wire
 from stepwell.api.client import Client
-from stepwell.cli import options, place
+from stepwell.authoring import place
+from stepwell.authoring.place import Place
+from stepwell.cli import options
 from stepwell.cli.output import print_json, say
-from stepwell.cli.place import Place
-from stepwell.errors import MachineError, NotFoundError
+from stepwell.errors import MachineError
 
 
 @click.command()
@@ -35,7 +34,7 @@ def make(client: Client, folder: Path, name: str | None = None) -> tuple[Place, 
     """Make `folder` a workspace and register it; one that is a workspace already stays the one it is.
 
     A copy of a workspace, whose original is still there, becomes another one. Returns what it
-    is now and, in words, what was done.
+    is now and, in words, what was done. Raises MachineError for a folder that cannot be written.
     """
     root = folder.absolute()
     try:
@@ -43,44 +42,15 @@ def make(client: Client, folder: Path, name: str | None = None) -> tuple[Place, 
     except OSError as error:
         raise MachineError(f"cannot make the folder {str(root)!r}: {error.strerror}", code="no_folder") from error
     root = root.resolve()
-    found = place.at(root) if (root / place.OWN).exists() else None
-    note = "made a workspace"
-    if found is not None and found.id is not None and not _is_copy(client, found):
-        note = "this is a workspace already"
-        wanted = Place(root, name or found.name, found.id)
-    else:
-        if found is not None:
-            note = "a copy of another workspace became one of its own"
-        wanted = Place(root, name or root.name or "workspace", str(uuid.uuid4()))
-    registered = client.post(
-        "/v1/workspaces",
-        {"id": wanted.id, "name": wanted.name, "root": str(root), "exist_ok": found is not None},
-    )
-    made = Place(root, registered["name"], registered["id"])
-    if made != found:
-        _write(made)
-    return made, note
-
-
-def _is_copy(client: Client, found: Place) -> bool:
-    """Tell whether the workspace of that id lives in another folder, which still says so itself."""
-    assert found.id is not None
-    try:
-        known = client.get(wire.route("workspaces", found.id))
-    except NotFoundError:
-        return False
-    if known["root"] is None or Path(known["root"]).resolve() == found.root:
-        return False
-    original = place.at(Path(known["root"]))
-    return original is not None and original.id == found.id
-
-
-def _write(made: Place) -> None:
-    path = made.root / place.OWN
-    staged = path.with_name(f"config.json.{os.getpid()}")
-    try:
-        path.parent.mkdir(exist_ok=True)
-        staged.write_text(json.dumps({"id": made.id, "name": made.name}, indent=2) + "\n", encoding="ascii")
-        staged.replace(path)
-    except OSError as error:
-        raise MachineError(f"cannot write {str(path)!r}: {error.strerror}", code="no_folder") from error
+    found = place.read(root / place.OWN) if (root / place.OWN).exists() else None
+    wanted = found or Place(name or root.name or "workspace", str(uuid.uuid4()), root)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        row = place.register(client, wanted)
+    made = Place(row["name"], row["id"], root)
+    if found is None:
+        place.write(root, place.OWN.name, made)
+        return made, "made a workspace"
+    if told:
+        return made, "a copy of another workspace became one of its own"
+    return made, "this is a workspace already"

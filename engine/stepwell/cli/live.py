@@ -34,7 +34,9 @@ def picture(progress: Progress, terminal: Terminal, title: str, now_us: int) -> 
         left = Counter(row.mark.word for row in rows) - Counter(row.mark.word for row in chosen)
         rest = ", ".join(f"{number} {word}" for word, number in sorted(left.items()))
         lines.append(terminal.fit(f"  and {len(rows) - len(chosen)} more: {rest}", terminal.width - 1))
-    return [*lines, terminal.fit(_whole(progress, rows, title), terminal.width - 1)]
+    if not progress.over:  # its summary follows
+        lines.append(terminal.fit(_whole(progress, rows, title), terminal.width - 1))
+    return lines
 
 
 def _row(row: Row, terminal: Terminal, key_width: int, now_us: int) -> str:

@@ -22,6 +22,7 @@ from stepwell.cli.lookup import find_run, find_step
 from stepwell.cli.output import here, say
 from stepwell.cli.progress import STARTED, Progress, Row
 from stepwell.cli.stream import follow as follow_run
+from stepwell.cli.stream import until_planned
 from stepwell.cli.terminal import columns, visible
 from stepwell.core.states import RUN_TERMINAL, STEP_TERMINAL
 from stepwell.errors import StepwellError, UsageError
@@ -47,6 +48,8 @@ def logs(run: str, step: str | None, follow: bool, stream: str, attempt: int | N
     """
     with Client.connect() as client:
         found = find_run(client, run, workspace)
+        if follow:
+            found = until_planned(client, found)
         if step is None and attempt is not None:
             raise UsageError(
                 "an attempt belongs to one step",

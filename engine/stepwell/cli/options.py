@@ -62,7 +62,7 @@ def split_parameters(given: Iterable[str]) -> dict[str, str]:
 
 def _runs(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from stepwell.api.client import Client
-    from stepwell.cli.place import chosen
+    from stepwell.cli.lookup import chosen
     from stepwell.paths import Home
 
     try:

@@ -36,8 +36,8 @@ def plan(
     as_json: bool,
 ) -> None:
     """Say for every step of FILE whether it would run or be reused, and why. Runs nothing."""
+    asked = submission(file, parameters, workspace=workspace, force=force, from_step=from_step)
     with Client.connect() as client:
-        asked = submission(client, file, parameters, workspace=workspace, force=force, from_step=from_step)
         found = client.post("/v1/plan", asked)
     for text in found.get("warnings") or ():
         say(f"warning: {visible(text)}")

@@ -36,16 +36,8 @@ def run(
     FILE is a Python file with a `pipeline` (a Pipeline) or a function `build(workspace)` that returns one.
     Ctrl-C stops following; the run goes on.
     """
+    asked = submission(file, parameters, experiment=experiment, workspace=workspace, force=force, from_step=from_step)
     with Client.connect() as client:
-        asked = submission(
-            client,
-            file,
-            parameters,
-            experiment=experiment,
-            workspace=workspace,
-            force=force,
-            from_step=from_step,
-        )
         submitted = start(client, asked)
         if detach:
             return detached(submitted, as_json=as_json)

@@ -9,11 +9,10 @@ import click
 from stepwell.api import wire
 from stepwell.api.client import Client
 from stepwell.cli import options, words
-from stepwell.cli.lookup import find_run
+from stepwell.cli.lookup import chosen, find_run
 from stepwell.cli.marks import shown, step_mark
 from stepwell.cli.output import here, print_json
 from stepwell.cli.output import show as print_lines
-from stepwell.cli.place import chosen
 from stepwell.cli.reports import plain_run, summary
 from stepwell.cli.tables import table
 from stepwell.cli.terminal import Terminal, visible

@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from stepwell.api.client import Client
+from stepwell.authoring.place import nearest
 from stepwell.cli import options, words
 from stepwell.cli.output import here, print_json, show
-from stepwell.cli.place import nearest
 from stepwell.cli.progress import STARTED
 from stepwell.cli.tables import table
 from stepwell.cli.terminal import Terminal, visible

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from stepwell.api import wire
 from stepwell.api.client import Client
 from stepwell.cli.progress import Progress, Row
+from stepwell.core.states import RUN_TERMINAL
 from stepwell.errors import StepwellError
+
+Json = dict[str, Any]
 
 PAGE = 5000  # events asked for at once
 QUIET_S = 20.0  # one question lasts so long where nobody watches the clock
@@ -55,9 +59,21 @@ def _anew(client: Client, run: str) -> Progress:
     return progress
 
 
-def until_ended(client: Client, run: str, after: int = 0) -> None:
+def until_ended(client: Client, run: str) -> None:
     """Wait for the end of a run and nothing else."""
-    while not any(
-        event["kind"] == "run.ended" for event in client.events(after, run, QUIET_S, kind="run.ended").events
-    ):
-        pass
+    seq = 0
+    while True:
+        events = client.events(seq, run, QUIET_S, limit=PAGE, kind="run.ended").events
+        if any(event["kind"] == "run.ended" for event in events):
+            return
+        seq = events[-1]["seq"] if events else seq
+
+
+def until_planned(client: Client, run: Json) -> Json:
+    """Return the run once its steps are known, or once it has ended without any."""
+    seq = 0
+    while not run["steps"] and run["status"] not in RUN_TERMINAL:
+        page = client.events(seq, run["run"], QUIET_S, limit=PAGE)
+        seq = page.events[-1]["seq"] if page.events else seq
+        run = client.get(wire.route("runs", run["run"]))
+    return run

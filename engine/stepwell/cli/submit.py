@@ -38,7 +38,7 @@ def watch(client: Client, submitted: Json, title: str, *, as_json: bool) -> int:
     terminal = here()
     try:
         if as_json:
-            until_ended(client, run_id, submitted.get("seq") or 0)
+            until_ended(client, run_id)
         elif terminal.live:
             _LiveView(client, run_id, f"run {number}").follow()
         else:

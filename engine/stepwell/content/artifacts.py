@@ -1,42 +1,37 @@
-"""The store: contents named by their blake3, folders as listings of such names.
+"""The store as the rest of the engine sees it: contents by digest, folders as listings of such contents.
 
     store/ab/cdef…          one content, read-only; or one listing (see `core.trees`)
-    store/trees/<digest>/   a listing with real names, hard links to the contents; built once
-    store/.staging/         being written; same file system, renamed into place
+    store/trees/<digest>/   a listing with real names, built once (see `content.layouts`)
 
-Everything appears whole, by link or rename. Nothing here is synced: the writer's background pass
-does that, and what was not synced before a power cut is hashed again before it is trusted.
+A listing is stored after all it lists, so that one that is there vouches for its contents;
+`missing` still looks at each, since disks are cleaned by hand. Nothing here is synced: the
+writer's background pass does that, and what was not synced before a power cut is hashed again
+before it is trusted.
 """
 
 from __future__ import annotations
 
 import errno
-import itertools
 import os
-import shutil
-import stat
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from blake3 import blake3
-
-from stepwell.content.hashing import SMALL, hash_bytes, hash_file
-from stepwell.core.trees import Entry, Tree
-from stepwell.errors import MachineError, StepFailedError
+from stepwell.content import layouts, outputs
+from stepwell.content.hashing import OnRead
+from stepwell.content.objects import Objects, disk_error, remove
+from stepwell.core.trees import Tree
+from stepwell.errors import MachineError
 from stepwell.paths import Home
 
-_TREES_KEPT = 256  # decoded listings in memory
-_TREE_ENTRIES = 5_000  # ... of up to so many entries
-_COPY = 1 << 20
+_ENTRIES_KEPT = 20_000  # of decoded listings, in memory: about 8 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """What a step made. `objects`: (digest, size) of every content in it, the listing among them."""
+    """What a step made. `objects`: (digest, size) of every content in it, the listing last."""
 
     kind: str  # "file" or "directory"
     digest: str
@@ -49,107 +44,71 @@ class ObjectStore:
     """The store of a home. Thread-safe; two that store the same content at once are both right."""
 
     def __init__(self, home: Home) -> None:
-        self._root = os.fspath(home.store)
+        self._objects = Objects(home)
         self._trees = os.fspath(home.trees)
-        self._staging = os.fspath(home.staging)
-        self._count = itertools.count()
         self._lock = threading.Lock()
         self._decoded: OrderedDict[str, Tree] = OrderedDict()
-
-    # --- contents ------------------------------------------------------------------------------
+        self._kept = 0
 
     def path(self, digest: str) -> str:
-        return f"{self._root}/{digest[:2]}/{digest[2:]}"
+        """Return where a content is, or would be."""
+        return self._objects.path(digest)
 
     def has(self, digest: str) -> bool:
-        return os.path.exists(self.path(digest))
+        return self._objects.has(digest)
+
+    def intact(self, digest: str, size: int) -> bool:
+        """Return whether a content is there and not altered. One stat; a damaged one is put aside."""
+        return self._objects.intact(digest, size)
 
     def read_bytes(self, digest: str) -> bytes:
-        """Return a content. Raises FileNotFoundError where it is gone."""
-        with open(self.path(digest), "rb") as file:
-            return file.read()
+        """Return a content. Raises FileNotFoundError where it is gone, or damaged."""
+        return self._objects.read(digest)
 
     def put_bytes(self, data: bytes) -> str:
-        digest = hash_bytes(data)
-        if not self.has(digest):
-            staged = self._stage()
-            with _disk(staged):
-                with open(staged, "wb") as file:
-                    file.write(data)
-                self._adopt(staged, digest)
-        return digest
+        return self._objects.put_bytes(data)
 
-    def put_handle(self, handle: int, size: int) -> str:
+    def put_handle(self, handle: int, size: int, on_read: OnRead | None = None) -> str:
         """Copy what an open file holds, from its start, and return the digest of what was copied."""
-        if size <= SMALL:
-            data = os.pread(handle, SMALL + 1, 0)
-            if len(data) <= SMALL:
-                return self.put_bytes(data)
-        staged = self._stage()
-        hasher = blake3(max_threads=blake3.AUTO)
-        os.lseek(handle, 0, os.SEEK_SET)
-        with _disk(staged):
-            with open(staged, "wb", buffering=0) as file:
-                while piece := os.read(handle, _COPY):
-                    hasher.update(piece)
-                    file.write(piece)
-            digest = hasher.hexdigest()
-            self._adopt(staged, digest)
-        return digest
+        return self._objects.put_handle(handle, size, on_read)
 
-    def take_file(self, path: str) -> tuple[str, int]:
-        """Have the store own a file that a step made: by a hard link where that can be. Returns digest and size."""
-        digest = hash_file(path)
-        size = os.stat(path).st_size
-        target = self.path(digest)
-        if os.path.exists(target):
-            return digest, size
+    def put_file(self, path: str | os.PathLike[str], *, take: bool = False) -> str:
+        """Store a file and return its digest; with `take` the store may own the file itself, by a hard link.
+
+        Raises OSError where the file cannot be read, MachineError where the store cannot be written.
+        """
+        if take:
+            return self._objects.take(os.fspath(path))[0]
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            os.chmod(path, 0o444)
-            self._link(path, target)
-        except OSError as error:
-            if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM):
-                raise
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                digest = self.put_handle(handle, size)
-            finally:
-                os.close(handle)
-        return digest, size
+            return self._objects.put_handle(handle, os.fstat(handle).st_size)
+        finally:
+            os.close(handle)
 
-    def _stage(self) -> str:
-        return f"{self._staging}/{os.getpid()}-{next(self._count)}"
-
-    def _adopt(self, staged: str, digest: str) -> None:
-        os.chmod(staged, 0o444)
-        self._link(staged, self.path(digest))
-        os.unlink(staged)
-
-    def _link(self, source: str, target: str) -> None:
-        try:
-            os.link(source, target)
-        except FileNotFoundError:
-            os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
-            self._link(source, target)
-        except FileExistsError:
-            pass  # somebody stored the same content first
-
-    # --- trees ---------------------------------------------------------------------------------
+    def sweep(self) -> None:
+        """Remove what a killed daemon left half-written. Only for who holds the lock of the home."""
+        self._objects.sweep()
 
     def tree(self, digest: str) -> Tree:
-        """Return the listing of that digest. Raises FileNotFoundError, BadListing."""
+        """Return the listing of that digest. Raises FileNotFoundError, BadListingError."""
         with self._lock:
             tree = self._decoded.get(digest)
             if tree is not None:
                 self._decoded.move_to_end(digest)
                 return tree
-        tree = Tree.decode(self.read_bytes(digest))
-        if len(tree.entries) <= _TREE_ENTRIES:
-            with self._lock:
-                self._decoded[digest] = tree
-                if len(self._decoded) > _TREES_KEPT:
-                    self._decoded.popitem(last=False)
+        tree = Tree.decode(self._objects.read(digest))
+        self._remember(digest, tree)
         return tree
+
+    def _remember(self, digest: str, tree: Tree) -> None:
+        size = len(tree.entries) + 1
+        with self._lock:
+            if digest in self._decoded or size > _ENTRIES_KEPT // 4:
+                return
+            self._decoded[digest] = tree
+            self._kept += size
+            while self._kept > _ENTRIES_KEPT:
+                self._kept -= len(self._decoded.popitem(last=False)[1].entries) + 1
 
     def file_name(self, digest: str) -> str | None:
         """Return the name of a file that was stored by itself; None for a folder."""
@@ -157,70 +116,30 @@ class ObjectStore:
         return tree.entries[0].path if tree.single else None
 
     def missing(self, digest: str) -> list[str]:
-        """Return which contents of a tree are gone, the listing itself included. One stat each."""
-        if not self.has(digest):
+        """Return which contents of a tree are gone or altered, the listing itself included. One stat each."""
+        if not self._objects.has(digest):
             return [digest]
-        return [e.digest for e in self.tree(digest).entries if e.kind == "file" and not self.has(e.digest)]
+        try:
+            entries = self.tree(digest).entries
+        except FileNotFoundError:  # it was damaged
+            return [digest]
+        intact = self._objects.intact
+        return [e.digest for e in entries if e.kind == "file" and not intact(e.digest, e.size)]
 
     def store_output(self, path: Path, name: str) -> Artifact:
-        """Take what a step wrote at `path` into the store. Raises StepFailedError for what is neither file nor folder.
+        """Take what a step wrote at `path` into the store; `name` is the output's.
 
-        Calling it again for the same path gives the same answer.
+        Calling it again for the same path gives the same answer. Raises StepFailedError for what
+        is neither a file nor a folder, cannot be read, or keeps changing; MachineError where the
+        store cannot be written.
         """
-        try:
-            seen = os.lstat(path)
-            if stat.S_ISREG(seen.st_mode):
-                return self._single(path, name, seen)
-            if stat.S_ISDIR(seen.st_mode):
-                return self._folder(path, name)
-        except OSError as error:
-            raise _full(error, f"cannot store the output {name!r}") from error
-        if stat.S_ISLNK(seen.st_mode):
-            raise StepFailedError(
-                f"the output {name!r} is a link to {os.readlink(path)!r}; an output must be a file or a folder itself",
-                code="output_is_link",
-            )
-        raise StepFailedError(f"the output {name!r} is neither a file nor a folder", code="output_special")
-
-    def _single(self, path: Path, name: str, seen: os.stat_result) -> Artifact:
-        executable = bool(seen.st_mode & stat.S_IXUSR)
-        digest, size = self.take_file(os.fspath(path))
-        tree = Tree((Entry(name, "file", digest, size, executable=executable),), single=True)
-        return self._artifact("file", tree)
-
-    def _folder(self, path: Path, name: str) -> Artifact:
-        entries: list[Entry] = []
-        root = os.fspath(path)
-        pending = [(root, "")]
-        while pending:
-            folder, prefix = pending.pop()
-            children = sorted(os.scandir(folder), key=lambda entry: entry.name)
-            if not children and prefix:
-                entries.append(Entry(prefix[:-1], "folder"))
-            for child in children:
-                relative = prefix + child.name
-                mode = child.stat(follow_symlinks=False).st_mode
-                if stat.S_ISDIR(mode):
-                    pending.append((child.path, f"{relative}/"))
-                elif stat.S_ISREG(mode):
-                    digest, size = self.take_file(child.path)
-                    entries.append(Entry(relative, "file", digest, size, executable=bool(mode & stat.S_IXUSR)))
-                elif stat.S_ISLNK(mode):
-                    target = os.readlink(child.path)
-                    raw = os.fsencode(target)
-                    entries.append(Entry(relative, "link", hash_bytes(raw), len(raw), target=target))
-                else:
-                    raise StepFailedError(
-                        f"the output {name!r} holds {relative!r}, which is neither a file nor a folder",
-                        code="output_special",
-                    )
-        return self._artifact("directory", Tree(tuple(entries)))
-
-    def _artifact(self, kind: str, tree: Tree) -> Artifact:
+        tree = outputs.collect(self._objects, os.fspath(path), name)
         listing = tree.encode()
-        digest = self.put_bytes(listing)
+        digest = self._objects.put_bytes(listing)
+        self._remember(digest, tree)
         contents = {entry.digest: entry.size for entry in tree.entries if entry.kind == "file"}
-        return Artifact(kind, digest, tree.files, tree.bytes, (*sorted(contents.items()), (digest, len(listing))))
+        objects = (*sorted(contents.items()), (digest, len(listing)))
+        return Artifact("file" if tree.single else "directory", digest, tree.files, tree.bytes, objects)
 
     def tree_path(self, digest: str) -> Path:
         """Return where `materialize` puts an artifact: the file itself where it is one."""
@@ -232,87 +151,64 @@ class ObjectStore:
         return root if name is None else root / name
 
     def materialize(self, digest: str) -> Path:
-        """Return a read-only folder that holds the tree, made of hard links. Built once; cheap after that."""
+        """Return a read-only folder that holds the tree, shared by all who ask. Built once, looked over each time.
+
+        One that was written into is taken out of use and built anew. Raises MachineError where a
+        content is gone, or the disk is full.
+        """
         target = f"{self._trees}/{digest}"
-        if not os.path.isdir(target):
-            staged = self._stage()
+        if os.path.isdir(target):
+            if not self.altered(digest):
+                return Path(target)
+            self.withdraw(digest)
+        tree = self._tree_for(digest)
+        with self._objects.staged() as staged:
+            layouts.link_tree(self._objects, tree, staged)
             try:
-                os.mkdir(staged, 0o700)
-                self._build(self.tree(digest), staged, link=True)
                 os.rename(staged, target)
             except OSError as error:
-                _remove(staged)
-                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # else somebody built it first
-                    raise _full(error, f"cannot lay out the stored tree {digest[:12]}") from error
+                if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):
+                    raise
+                remove(staged)  # somebody built it first
         return Path(target)
 
     def copy_out(self, digest: str, destination: Path) -> None:
-        """Write a private, writable copy of the tree at `destination`, which must not exist."""
+        """Write a private, writable copy of the tree at `destination`, which must not exist.
+
+        Raises MachineError where a content is gone, or the disk is full; then nothing is left there.
+        """
+        tree = self._tree_for(digest)
+        if os.path.lexists(destination):
+            raise MachineError(f"cannot copy the stored tree to {str(destination)!r}: it is there already")
         try:
-            os.mkdir(destination, 0o755)
-            self._build(self.tree(digest), os.fspath(destination), link=False)
-        except OSError as error:
-            raise _full(error, f"cannot copy the stored tree {digest[:12]}") from error
+            layouts.copy_tree(self._objects, tree, os.fspath(destination))
+        except BaseException as error:
+            remove(os.fspath(destination))
+            if isinstance(error, OSError):
+                raise disk_error(error, f"cannot copy the stored tree {digest[:12]}") from error
+            raise
 
-    def _build(self, tree: Tree, root: str, *, link: bool) -> None:
-        made = {""}
-        for entry in tree.entries:
-            folder = entry.path if entry.kind == "folder" else entry.path.rpartition("/")[0]
-            if folder not in made:
-                os.makedirs(f"{root}/{folder}", exist_ok=True)
-                made.add(folder)
-            path = f"{root}/{entry.path}"
-            if entry.kind == "link":
-                os.symlink(entry.target, path)
-            elif entry.kind == "file":
-                source = self.path(entry.digest)
-                if link and not entry.executable and _hard_link(source, path):
-                    continue
-                mode = (0o555 if entry.executable else 0o444) if link else (0o755 if entry.executable else 0o644)
-                _copy(source, path, mode)
+    def altered(self, digest: str) -> list[str]:
+        """Return what in the shared folder of a tree was written to since it was built; [] also where it is not built.
 
+        For after a step that could see it. One stat for each file and folder.
+        """
+        target = f"{self._trees}/{digest}"
+        return layouts.altered(self._tree_for(digest), target) if os.path.isdir(target) else []
 
-def _hard_link(source: str, path: str) -> bool:
-    try:
-        os.link(source, path)
-    except OSError as error:
-        if error.errno in (errno.EXDEV, errno.EMLINK, errno.EPERM):
-            return False
-        raise
-    return True
+    def withdraw(self, digest: str) -> None:
+        """Take an altered shared folder out of use, and put aside the contents that were altered through it."""
+        with self._objects.staged() as staged, suppress(FileNotFoundError):  # somebody else was faster
+            os.rename(f"{self._trees}/{digest}", staged)
+            remove(staged)
+        self.missing(digest)
 
-
-def _copy(source: str, path: str, mode: int) -> None:
-    read = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        write = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    def _tree_for(self, digest: str) -> Tree:
         try:
-            while os.sendfile(write, read, None, 1 << 30):
-                pass
-        finally:
-            os.close(write)
-    finally:
-        os.close(read)
-
-
-@contextmanager
-def _disk(staged: str) -> Iterator[None]:
-    """Take a staged file away when writing it fails, and say which disk is full."""
-    try:
-        yield
-    except BaseException as error:
-        with suppress(OSError):  # it was never made, or the disk says no to that too
-            os.unlink(staged)
-        if isinstance(error, OSError):
-            raise _full(error, "cannot write to the store") from error
-        raise
-
-
-def _full(error: OSError, what: str) -> MachineError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return MachineError(f"disk full: {what}", hint="free some space where the home is", code="disk_full")
-    return MachineError(f"{what}: {error.strerror} ({error.filename!r})", code="store")
-
-
-def _remove(path: str) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+            return self.tree(digest)
+        except FileNotFoundError as error:
+            raise MachineError(
+                f"the stored tree {digest[:12]} is gone or damaged",
+                hint="run it again: what was made from it is made anew",
+                code="object_missing",
+            ) from error

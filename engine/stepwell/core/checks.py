@@ -14,6 +14,7 @@ from stepwell.errors import NotFoundError, UsageError, closest, unknown
 
 INPUT_MODES = ("mount", "download")
 OUTPUT_MODES = ("mount", "upload")
+_KEY_MAX = 300  # characters; a name and its #2
 _NAME_BYTES_MAX = 255  # input and output names become names of folders
 
 
@@ -33,8 +34,8 @@ def check_steps(spec: PipelineSpec, computes: Mapping[str, Pool], machine: Machi
 
 
 def _check_names(step: StepSpec) -> None:
-    if not step.key or "\0" in step.key:
-        raise UsageError(f"a step cannot be named {step.key!r}", code="step_name")
+    if not step.key or "\0" in step.key or len(step.key) > _KEY_MAX:
+        raise UsageError(f"a step cannot be named {step.key[:60]!r}", code="step_name")
     for what, names in (
         ("input", [source.name for source in step.inputs]),
         ("output", [output.name for output in step.outputs]),

@@ -4,29 +4,40 @@ An event is stored in the journal and applied to the rows in one transaction; re
 journal into an empty database gives the same rows. `body` is plain JSON and complete: applying
 it needs no clock, no id generator and no other source.
 
-    workspace.registered  id name root
-    experiment.created    id workspace_id name
-    compute.registered    id workspace_id name kind config
+Every event has `run` and `step_run`, None where it is about neither. Fields in [brackets] may be
+left out; a field that may be null says so. `time_us` is when the thing happened.
+
+    workspace.registered  id name root|null                     again: the name and the root it has now
+    experiment.created    id workspace_id name                  of two with one name the first counts
+    compute.registered    id workspace_id name kind config      again: replaces the configuration
     compute.removed       workspace_id name
-    run.submitted         number workspace_id experiment_id name spec parameters options client file
-                          resumed_from
-    run.planned           snapshots            the sources are frozen (path -> tree digest)
-    step.planned          key name position state reason verdict fingerprint recipe manifest reused_from
-    step.changed          state reason error   any later move of a step run, by the table in `states`
-    step.resolved         fingerprint recipe manifest verdict reason reused_from   its inputs are known now
-    attempt.prepared      id number folder placement
-    attempt.started       id pid started_us
-    attempt.ended         id state exit_code signal message cpu_s max_rss_mib duration_s
-    artifact.stored       digest kind files bytes objects
-    output.published      name digest kind bytes files datastore_path
+    run.submitted         number|null workspace_id experiment_id name spec parameters options client
+                          [file] [resumed_from] [tags] [properties]
+                          number null: the journal gives the next one of the workspace
+    run.planned           snapshots: {sources: {folder: tree digest}, ...}   the run is Running from here on
+    step.planned          key name kind position state [reason] [compute_target] [upstream: [key]]
+                          [recipe] [verdict] [fingerprint] [manifest] [changed: [change]] [compared_with]
+                          [reused_from] [parent_step_run] [error]
+                          a reused step is born Finished; after its run.planned
+    step.resolved         verdict reason fingerprint recipe [manifest] [changed] [compared_with] [reused_from]
+                          a verdict was taken with its inputs known; what is left out stays as it was
+    step.changed          state [reason] [error|null]   a move by the table in `states`; left out: as it was
+    attempt.prepared      id number folder placement: {pool cpus memory_mib gpus: [uuid]}
+    attempt.started       id pid|null started_us
+    attempt.ended         id state [exit_code] [signal] [message] [cpu_s] [max_rss_mib] [duration_s]
+                          also frees what the attempt held
+    artifact.stored       digest kind files bytes objects: [[digest, size]]
+    output.published      name digest kind bytes files [datastore_path]     after its artifact.stored
     cache.stored          fingerprint recipe
-    cache.evicted         fingerprint reason
-    metric.logged         points: [{name kind step time_us value}]   cursor: {file, position}
-    run.tagged            tags properties
-    step.tagged           tags properties
-    run.cancel_asked      reason
-    run.ended             state error
-    warning               text
+    cache.evicted         fingerprint reason            all entries of that fingerprint
+    metric.logged         points: [{name kind step|null time_us value}]
+                          [cursor: {file: "<attempt id>/<name>", position} | null]
+                          without `step_run`: logged to the run itself
+    run.tagged            [tags] [properties]           merged into those there are; a new value wins
+    step.tagged           [tags] [properties]
+    run.cancel_asked      reason                        the first to ask gives the reason
+    run.ended             state [error]                 the first end counts
+    warning               text                          kept in the journal only
 """
 
 from __future__ import annotations

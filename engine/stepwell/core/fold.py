@@ -8,7 +8,9 @@ key (a tuple where that has several columns). JSON columns hold plain data. What
 row that changed without an event, or an event that forgot something, is found.
 
     run         NotStarted when submitted, Running from `run.planned`, then as `run.ended` says
-    step_run    queued_us: the last time it was queued; started_us: the first time it ran
+    step_run    queued_us: the last time it was queued; started_us: the first time it ran;
+                reason: of its last move; verdict_reason: of the verdict, which later moves keep
+    lease       what an attempt holds of the machine, from when it is prepared until it has ended
     cache_entry one for each fingerprint and step run; `evicted_us` is None while it is valid
     metric      in the order of the points; `cursor` says up to where a file has been read
 
@@ -40,8 +42,10 @@ TABLES = (
     "experiment",
     "compute_target",
     "run",
+    "snapshot",
     "step_run",
     "attempt",
+    "lease",
     "artifact",
     "output",
     "cache_entry",
@@ -50,7 +54,7 @@ TABLES = (
     "metric",
     "cursor",
 )
-_PLANNED = ("verdict", "fingerprint", "recipe", "manifest", "changed", "compared_with", "reused_from")
+_VERDICT = ("verdict", "fingerprint", "recipe", "changed", "compared_with", "reused_from")
 _MEASURED = ("exit_code", "signal", "message", "cpu_s", "max_rss_mib", "duration_s")
 
 
@@ -72,18 +76,17 @@ def _workspace(rows: Rows, event: Event) -> None:
 
 def _experiment(rows: Rows, event: Event) -> None:
     body = event.body
-    rows["experiment"][body["id"]] = {
-        "id": body["id"],
-        "workspace_id": body["workspace_id"],
-        "name": body["name"],
-        "created_us": event.time_us,
-    }
+    columns = {name: body[name] for name in ("id", "workspace_id", "name")}
+    named = {(row["workspace_id"], row["name"]) for row in rows["experiment"].values()}
+    if (body["workspace_id"], body["name"]) not in named:
+        rows["experiment"].setdefault(body["id"], {**columns, "created_us": event.time_us})
 
 
 def _compute(rows: Rows, event: Event) -> None:
     body = event.body
-    columns = ("id", "workspace_id", "name", "kind", "config")
-    rows["compute_target"][body["workspace_id"], body["name"]] = {name: body[name] for name in columns}
+    columns = {name: body[name] for name in ("id", "workspace_id", "name", "kind", "config")}
+    known = rows["compute_target"].setdefault((body["workspace_id"], body["name"]), {"created_us": event.time_us})
+    known.update(columns)
 
 
 def _compute_removed(rows: Rows, event: Event) -> None:
@@ -92,13 +95,12 @@ def _compute_removed(rows: Rows, event: Event) -> None:
 
 def _submitted(rows: Rows, event: Event) -> None:
     body = event.body
-    columns = (
-        *("number", "workspace_id", "experiment_id", "name"),
-        *("spec", "parameters", "options", "client", "file", "resumed_from"),
-    )
     rows["run"][_run_id(event)] = {
         "id": event.run,
-        **{name: body.get(name) for name in columns},
+        "seq": event.seq,
+        **{name: body[name] for name in ("number", "workspace_id", "experiment_id", "name", "spec")},
+        **{name: body.get(name) for name in ("file", "resumed_from")},
+        **{name: body.get(name) or {} for name in ("parameters", "options", "client")},
         "state": str(RunState.NOT_STARTED),
         "cancel_asked": False,
         "cancel_reason": None,
@@ -108,13 +110,16 @@ def _submitted(rows: Rows, event: Event) -> None:
         "tags": dict(body.get("tags") or {}),
         "properties": dict(body.get("properties") or {}),
         "error": None,
+        "counts": None,
         "snapshots": None,
     }
 
 
 def _run_planned(rows: Rows, event: Event) -> None:
-    run = rows["run"][_run_id(event)]
-    run.update(snapshots=event.body["snapshots"], state=str(RunState.RUNNING), started_us=event.time_us)
+    run, snapshots = rows["run"][_run_id(event)], event.body["snapshots"]
+    run.update(snapshots=snapshots, state=str(RunState.RUNNING), started_us=event.time_us)
+    for folder, digest in snapshots.get("sources", {}).items():
+        rows["snapshot"][run["id"], folder] = {"run_id": run["id"], "folder": folder, "digest": digest}
 
 
 def _step_planned(rows: Rows, event: Event) -> None:
@@ -125,10 +130,10 @@ def _step_planned(rows: Rows, event: Event) -> None:
         "run_id": event.run,
         **{name: body[name] for name in ("key", "name", "kind", "position")},
         "compute_target": body.get("compute_target"),
-        "upstream": body.get("upstream"),
+        "upstream": body.get("upstream") or [],
         "state": str(state),
         "reason": body.get("reason"),
-        **{name: body.get(name) for name in _PLANNED if name != "manifest"},
+        **{name: body.get(name) for name in _VERDICT},
         "verdict_reason": body.get("reason") if body.get("verdict") else None,
         "manifest": _manifest(rows, body),
         "parent_step_run": body.get("parent_step_run"),
@@ -169,8 +174,8 @@ def _step_changed(rows: Rows, event: Event) -> None:
 
 def _step_resolved(rows: Rows, event: Event) -> None:
     step, body = rows["step_run"][_step_id(event)], event.body
-    step.update({name: body[name] for name in ("reason", *_PLANNED) if name in body and name != "manifest"})
-    step["verdict_reason"] = body["reason"]
+    step.update({name: body[name] for name in _VERDICT if name in body})
+    step["reason"] = step["verdict_reason"] = body["reason"]
     if "manifest" in body:
         step["manifest"] = _manifest(rows, body)
 
@@ -191,6 +196,12 @@ def _attempt_prepared(rows: Rows, event: Event) -> None:
         **dict.fromkeys(_MEASURED),
     }
     rows["step_run"][_step_id(event)]["attempts"] = body["number"]
+    rows["lease"][body["id"]] = {
+        "attempt_id": body["id"],
+        **{name: body["placement"][name] for name in ("pool", "cpus", "memory_mib", "gpus")},
+        "taken_us": event.time_us,
+        "freed_us": None,
+    }
 
 
 def _attempt_started(rows: Rows, event: Event) -> None:
@@ -207,7 +218,8 @@ def _attempt_ended(rows: Rows, event: Event) -> None:
     if current in ATTEMPT_TERMINAL:
         return
     attempt.update({name: body.get(name) for name in _MEASURED})
-    attempt.update(state=str(target), ended_us=body.get("ended_us", event.time_us))
+    attempt.update(state=str(target), ended_us=event.time_us)
+    rows["lease"][body["id"]]["freed_us"] = event.time_us
 
 
 def _artifact_stored(rows: Rows, event: Event) -> None:
@@ -251,7 +263,8 @@ def _metric_logged(rows: Rows, event: Event) -> None:
     for point in event.body["points"]:
         columns = {name: point[name] for name in ("name", "kind", "step", "time_us", "value")}
         number = len(rows["metric"]) + 1
-        rows["metric"][number] = {"run_id": event.run, "step_run_id": event.step_run, **columns}
+        about = {"run_id": _run_id(event), "step_run_id": event.step_run}
+        rows["metric"][number] = {"id": number, **about, **columns}
     cursor = event.body.get("cursor")
     if cursor is not None:
         rows["cursor"][cursor["file"]] = {"file": cursor["file"], "position": cursor["position"]}
@@ -277,6 +290,16 @@ def _run_ended(rows: Rows, event: Event) -> None:
     run = rows["run"][_run_id(event)]
     if run["ended_us"] is None:
         run.update(state=event.body["state"], error=event.body.get("error"), ended_us=event.time_us)
+        run["counts"] = _counts([step for step in rows["step_run"].values() if step["run_id"] == run["id"]])
+
+
+def _counts(steps: list[Row]) -> dict[str, int]:
+    return {
+        "ran": sum(step["reused_from"] is None and step["attempts"] > 0 for step in steps),
+        "reused": sum(step["reused_from"] is not None for step in steps),
+        "failed": sum(step["state"] in (StepState.FAILED, StepState.LOST) for step in steps),
+        "skipped": sum(step["state"] in (StepState.SKIPPED, StepState.CANCELED) for step in steps),
+    }
 
 
 def _run_id(event: Event) -> str:

@@ -6,7 +6,7 @@ database say the same, and a daemon that comes back builds this again from them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,7 +14,7 @@ from stepwell.core.allocator import Holding, Pool
 from stepwell.core.events import Event, EventKind
 from stepwell.core.graph import Graph
 from stepwell.core.manifest import Manifest
-from stepwell.core.planner import PlanFacts, Previous, StepFacts
+from stepwell.core.planner import PlanFacts, Previous, StepFacts, twins_of
 from stepwell.core.spec import PipelineSpec, Scalar, StepSpec
 from stepwell.core.states import (
     STEP_TERMINAL,
@@ -82,6 +82,7 @@ class LiveRun:
     prepared: Prepared | None = None
     steps: dict[str, LiveStep] = field(default_factory=dict)
     facts: dict[str, StepFacts] = field(default_factory=dict)
+    twins: Mapping[str, tuple[str, ...]] | None = None
     cancel_asked: bool = False
     cancel_reason: str | None = None
     stop: str | None = None
@@ -113,6 +114,13 @@ class LiveRun:
     def event(self, kind: EventKind, time_us: int, body: dict[str, Any], step: LiveStep | None = None) -> Event:
         return Event(kind, time_us, body, run=self.id, step_run=step.id if step else None)
 
+    def adopt_steps(self, steps: Iterable[LiveStep]) -> None:
+        """Take the steps in, once all of them are known."""
+        for step in steps:
+            self.steps[step.spec.key] = step
+            self.refresh(step)
+        self.twins = twins_of(self.graph, self.facts)
+
     def move(self, step: LiveStep, target: StepState, reason: str, time_us: int, error: Any = None) -> Event:
         """Move a step to another state and return the event that says so; no live step moves elsewhere."""
         step.state = advance_step(step.state, target)
@@ -138,8 +146,9 @@ class LiveRun:
             now_us=now_us,
             previous=lambda key: previous(self.spec_of(key)),
             expand=self.prepared.expand,
-            continue_on_failure=self.continue_on_failure,
+            continue_on_failure=True,  # the scheduler sets `stop` at the failure that stops the run
             stop=self.stop,
+            twins=self.twins,
         )
 
     def input_digests(self, step: LiveStep) -> dict[str, str]:

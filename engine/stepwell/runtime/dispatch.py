@@ -27,6 +27,7 @@ from stepwell.runtime.signals import ask_to_end
 from stepwell.runtime.tracking import Tracking
 from stepwell.runtime.variables import Place
 
+FINALIZING_SEEN_S = 0.1  # below that a state of its own would cost a commit and tell nobody anything
 Collected = Callable[[LiveRun, LiveStep, str, Result], None]
 
 
@@ -101,7 +102,7 @@ class Dispatch:
             run.move(step, StepState.PREPARING, step.reason, now),
             run.event(EventKind.ATTEMPT_PREPARED, now, prepared, step),
         )
-        self._loop.after_commit(partial(self._start, self._order(run, step, attempt)))
+        self._loop.beside_commit(partial(self._start, self._order(run, step, attempt)))
 
     def _order(self, run: LiveRun, step: LiveStep, attempt: str) -> Order:
         assert run.prepared is not None
@@ -126,10 +127,11 @@ class Dispatch:
             place=place,
         )
 
-    def _start(self, order: Order) -> None:
-        """On a worker: make the folder, ask the launcher."""
+    def _start(self, order: Order, committed: Callable[[], object]) -> None:
+        """On a worker: make the folder while the attempt is committed, and only then ask the launcher."""
         try:
             folder = self._context.attempts.prepare(order)
+            committed()
             reply = self._context.launcher.launch(folder)
         except (StepwellError, OSError) as error:
             self._loop.post(partial(self._not_launched, order.attempt, str(error)))
@@ -182,12 +184,16 @@ class Dispatch:
     def exited(self, attempt: str) -> None:
         """The shim is gone."""
         run, step = self._attempts[attempt]
-        now = now_us()
         if step.state is StepState.PREPARING:  # it ended while no daemon was there to hear that it started
-            self._loop.emit(run.move(step, StepState.RUNNING, step.reason, now))
-        if step.state is StepState.RUNNING:
-            self._loop.emit(run.move(step, StepState.FINALIZING, step.reason, now))
+            self._loop.emit(run.move(step, StepState.RUNNING, step.reason, now_us()))
         self._loop.after_commit(partial(self._collect, attempt, step))
+        self._loop.later(FINALIZING_SEEN_S, partial(self._finalizing, attempt))
+
+    def _finalizing(self, attempt: str) -> None:
+        """Storing what it made takes long enough to be told of."""
+        run, step = self._attempts.get(attempt, (None, None))
+        if run is not None and step is not None and step.state is StepState.RUNNING:
+            self._loop.emit(run.move(step, StepState.FINALIZING, step.reason, now_us()))
 
     def _collect(self, attempt: str, step: LiveStep) -> None:
         """On a worker."""
@@ -200,6 +206,8 @@ class Dispatch:
     def _done(self, attempt: str, result: Result) -> None:
         run, step = self._attempts.pop(attempt)
         self._tracking.finish(attempt)
+        if step.state is StepState.RUNNING:
+            self._loop.emit(run.move(step, StepState.FINALIZING, step.reason, now_us()))
         step.holding = None
         step.attempt = None
         self._dirty = True

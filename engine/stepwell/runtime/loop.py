@@ -2,7 +2,8 @@
 
 A message is a function called on this thread, so nothing it touches needs a lock. Whatever it
 says happened goes into `emit`; whatever must be done because of it goes into `after_commit`, and
-is done on a worker once the events are in the database. Work reports back with `post`.
+is done on a worker once the events are in the database, or into `beside_commit`, and waits for the
+commit itself at the point that matters. Work reports back with `post`.
 
 If a commit fails (a full disk) memory and database disagree, and the only safe thing is to stop:
 steps go on under their shims, the launcher brings the daemon back, and it reads the rows.
@@ -17,6 +18,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from stepwell.core.events import Event
 from stepwell.store.writer import Writer
@@ -37,6 +39,7 @@ class Loop:
         self._timer_count = 0
         self._outbox: list[Event] = []
         self._jobs: list[Message] = []
+        self._beside: list[Callable[[Callable[[], object]], object]] = []
         self.settle: Message = lambda: None
         self._thread = threading.Thread(target=self._run, name="loop", daemon=True)
 
@@ -59,6 +62,10 @@ class Loop:
     def after_commit(self, job: Message) -> None:
         """Have `job` done on a worker once everything emitted so far is committed."""
         self._jobs.append(job)
+
+    def beside_commit(self, job: Callable[[Callable[[], object]], object]) -> None:
+        """Have `job(committed)` done on a worker at once; `committed()` returns after the commit."""
+        self._beside.append(job)
 
     def call(self, function: Callable[[], object], timeout_s: float = 30.0) -> object:
         """Call `function` on the loop's thread and return what it returns. From any other thread."""
@@ -115,7 +122,10 @@ class Loop:
     def _flush(self) -> None:
         events, self._outbox = self._outbox, []
         jobs, self._jobs = self._jobs, []
+        beside, self._beside = self._beside, []
         if not events:
+            for work in beside:
+                self._workers.submit(self._do, partial(work, _at_once))
             for job in jobs:
                 self._workers.submit(self._do, job)
             return
@@ -128,7 +138,10 @@ class Loop:
             for job in jobs:
                 self._workers.submit(self._do, job)
 
-        self._writer.emit(*events).add_done_callback(committed)
+        commit = self._writer.emit(*events)
+        for work in beside:
+            self._workers.submit(self._do, partial(work, commit.result))
+        commit.add_done_callback(committed)
 
     def _do(self, job: Message) -> None:
         try:
@@ -136,3 +149,7 @@ class Loop:
         except BaseException as error:
             log.exception("a job failed")
             self._broken(error)
+
+
+def _at_once() -> None:
+    """There was nothing to commit."""

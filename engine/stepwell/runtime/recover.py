@@ -92,6 +92,7 @@ class Recovery:
         outputs: dict[str, list[OutputRecord]],
     ) -> None:
         by_key = {row.key: row for row in rows}
+        steps = []
         for spec in run.spec.steps:
             row = by_key[spec.key]
             step = LiveStep(spec, row.id, prepared.recipes[spec.key], StepState(row.state))
@@ -103,8 +104,8 @@ class Recovery:
                 step.outputs = {output.name: output.digest for output in outputs[row.id]}
             if step.state in (StepState.FAILED, StepState.LOST) and not run.continue_on_failure:
                 run.stop = run.stop or f"{spec.key!r} failed"
-            run.steps[spec.key] = step
-            run.refresh(step)
+            steps.append(step)
+        run.adopt_steps(steps)
 
     def _resume(self, run: LiveRun, attempts: dict[str, list[AttemptRecord]]) -> None:
         """On the loop's thread."""

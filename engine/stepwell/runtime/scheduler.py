@@ -27,7 +27,6 @@ from stepwell.runtime.preparation import Frozen, Prepared
 from stepwell.runtime.results import Result
 from stepwell.runtime.tracking import Tracking
 
-NEVER_STARTED_LIMIT = 5  # launches that came to nothing before we believe that they never will
 _STATE_AFTER = {
     AttemptState.FINISHED: StepState.FINISHED,
     AttemptState.CANCELED: StepState.CANCELED,
@@ -71,10 +70,10 @@ class Scheduler:
         """The sources are frozen: take a verdict on every step, and write all rows at once."""
         run.prepared = prepared
         now = now_us()
-        for spec in run.spec.steps:
-            step = LiveStep(spec, new_id(now), prepared.recipes[spec.key], forced=run.forced_reason(spec.key))
-            run.steps[spec.key] = step
-            run.refresh(step)
+        run.adopt_steps(
+            LiveStep(spec, new_id(now), prepared.recipes[spec.key], forced=run.forced_reason(spec.key))
+            for spec in run.spec.steps
+        )
         self._loop.emit(run.event(EventKind.RUN_PLANNED, now, {"snapshots": prepared.frozen.to_wire()}))
         self._loop.emit(*(run.event(EventKind.WARNING, now, {"text": text}) for text in prepared.warnings))
         verdicts = {} if run.cancel_asked else plan(self._facts(run))
@@ -147,7 +146,7 @@ class Scheduler:
                 settled.append(key)
             else:
                 step.waits = verdict.reason
-                if verdict.fingerprint is not None and verdict.fingerprint in self._owners:
+                if verdict.fingerprint is not None:
                     self._waiters.setdefault(verdict.fingerprint, []).append((run, key))
         return settled
 
@@ -272,8 +271,6 @@ class Scheduler:
     def _try_again(self, run: LiveRun, step: LiveStep, state: AttemptState, result: Result, now: int) -> bool:
         """Put the step back into the queue where the retry rule grants another try."""
         if run.stop is not None or state is AttemptState.FINISHED:
-            return False
-        if state is AttemptState.NEVER_STARTED and step.tries.count(state) >= NEVER_STARTED_LIMIT:
             return False
         again = retries.next_try(step.spec.retry, state, step.tries, random.random())
         if again is None:

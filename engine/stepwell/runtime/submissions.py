@@ -84,10 +84,10 @@ class Submissions:
         run = self._live(checked, new_id(), 0, str(body.get("experiment") or ""))
         preparation = self._context.preparation
         run.prepared = preparation.prepare(run.spec, run.parameters, run.client, keep=False)
-        for spec in run.spec.steps:
-            step = LiveStep(spec, "", run.prepared.recipes[spec.key], forced=run.forced_reason(spec.key))
-            run.steps[spec.key] = step
-            run.refresh(step)
+        recipes = run.prepared.recipes
+        run.adopt_steps(
+            LiveStep(spec, "", recipes[spec.key], forced=run.forced_reason(spec.key)) for spec in run.spec.steps
+        )
         in_flight = self._loop.call(self._scheduler.in_flight)
         assert isinstance(in_flight, dict)
         verdicts = plan(run.plan_facts(in_flight, preparation.previous(run.workspace_id), now_us()))

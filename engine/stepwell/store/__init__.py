@@ -1,1 +1,1 @@
-"""State in SQLite: the only package that knows a table. Rows never leave it; records do."""
+"""State in SQLite. The only package that knows a table; rows never leave it, records do."""

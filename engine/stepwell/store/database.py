@@ -1,11 +1,12 @@
 """One SQLite file: opened with care, migrated with a copy kept, read by many, written by one.
 
-    WAL, synchronous=NORMAL     a killed process loses nothing; a power cut may lose the last seconds
-    foreign_keys=ON             SQLite's own default is off
-    busy_timeout                for the moment in which another process looks at the file
+    journal_mode=WAL         readers and the writer never wait for each other
+    synchronous=NORMAL       a killed process loses nothing; a power cut may lose the last seconds
+    foreign_keys=ON          SQLite's own default is off
+    busy_timeout             for the moment in which another program looks at the file
 
-A missing file is made. A file that is there and is not ours (empty, garbage, of a newer Stepwell) is
-named and left alone: nothing is ever made anew over it.
+A missing file is made, whole, beside its place and renamed into it: an empty one is never ours.
+A file that is there and is not what it should be is named and left alone.
 """
 
 from __future__ import annotations
@@ -13,28 +14,50 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
-from stepwell.errors import MachineError
 from stepwell.ids import now_us
 from stepwell.paths import Home
-from stepwell.store import migrations
+from stepwell.store import diagnosis
+from stepwell.store.encoding import TEXT_FACTORY
+from stepwell.store.migrations import MIGRATIONS, Migration, migrate, version_of
 
-BUSY_MS = 5_000
+BUSY_S = 10.0
 BACKUPS_KEPT = 5
-PRAGMAS = (
-    "PRAGMA journal_mode=WAL",
-    "PRAGMA synchronous=NORMAL",
-    "PRAGMA foreign_keys=ON",
-    f"PRAGMA busy_timeout={BUSY_MS}",
-    "PRAGMA temp_store=MEMORY",
+IDLE_READERS = 16  # connections kept open; each costs some 100 KiB once it has read
+LOG_KEPT = 32 << 20  # bytes of write-ahead log that stay on the disk after a checkpoint
+_PRAGMAS = (
+    "PRAGMA synchronous = NORMAL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    f"PRAGMA journal_size_limit = {LOG_KEPT}",
 )
 
 
+def connect(path: Path, mode: str = "rw") -> sqlite3.Connection:
+    """Return a connection with every setting made, without transactions of Python's own. Raises sqlite3.Error."""
+    connection = sqlite3.connect(
+        diagnosis.uri(path, mode),
+        uri=True,
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=512,
+    )
+    try:
+        connection.text_factory = TEXT_FACTORY
+        for pragma in _PRAGMAS:
+            connection.execute(pragma)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
 class Database:
-    """The database of a home. `read` may be used from any thread; writing belongs to `Writer`."""
+    """The state of one home. Thread-safe: everybody reads, `Writer` alone writes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -43,147 +66,107 @@ class Database:
         self._closed = False
 
     @classmethod
-    def open(cls, home: Home) -> Database:
-        """Open or make the home's database and bring it up to date. Raises MachineError, one line, where it cannot."""
+    def open(cls, home: Home, *, migrations: Sequence[Migration] = MIGRATIONS) -> Database:
+        """Return the database of `home`, made where it is missing and brought up to date where it is old.
+
+        Raises MachineError, one line, for a file that is empty, garbage, damaged, of another
+        program, of a newer Stepwell, or not ours to write.
+        """
         path = home.database
-        _check_file(path)
         try:
-            with _opened(path) as connection:
-                _migrate(connection, home)
+            if path.exists():
+                diagnosis.require_ours(path, len(migrations))
+            else:
+                diagnosis.require_nothing_left(path)
+                _create(home, migrations)
+            with closing(connect(path)) as connection:
+                if version_of(connection) < len(migrations):
+                    _upgrade(connection, home, migrations)
+                connection.execute("BEGIN IMMEDIATE")  # now, not at the first run, it must turn out
+                connection.execute("ROLLBACK")
         except sqlite3.Error as error:
-            raise _diagnosis(path, error) from error
+            raise (diagnosis.explain(error, path) or error) from error
         return cls(path)
 
     def connect(self) -> sqlite3.Connection:
-        """Return a connection in autocommit mode with every pragma set; the caller closes it."""
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=256)
-        for pragma in PRAGMAS:
-            connection.execute(pragma)
-        return connection
+        """Return a connection that may write. It belongs to the caller, who closes it."""
+        return connect(self.path)
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Yield a read-only connection inside one read transaction: everything seen is of one moment."""
-        with self._lock:
-            connection = self._idle.pop() if self._idle else None
-        if connection is None:
-            connection = self.connect()
-            connection.execute("PRAGMA query_only=ON")
+        """Yield a connection that only reads, in a transaction: all it shows is of one moment.
+
+        Keep it for milliseconds: while it is open the log cannot shrink. Not for two threads.
+        """
+        connection = self._take()
         try:
             connection.execute("BEGIN")
             yield connection
         finally:
-            connection.execute("ROLLBACK") if connection.in_transaction else None
-            with self._lock:
-                keep = not self._closed and len(self._idle) < 16
-                if keep:
-                    self._idle.append(connection)
-            if not keep:
-                connection.close()
+            self._give_back(connection)
 
     def close(self) -> None:
+        """Close what is idle; a connection that is lent is closed when it comes back."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, []
         for connection in idle:
             connection.close()
 
+    def _take(self) -> sqlite3.Connection:
+        with self._lock:
+            if self._idle:
+                return self._idle.pop()
+        try:
+            connection = connect(self.path)
+            connection.execute("PRAGMA query_only = ON")
+        except sqlite3.Error as error:
+            raise (diagnosis.explain(error, self.path) or error) from error
+        return connection
 
-@contextmanager
-def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path, isolation_level=None)
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def _check_file(path: Path) -> None:
-    """Refuse what SQLite would silently take for a new database."""
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise MachineError(
-                f"cannot make a database in {str(path.parent)!r}: the folder is not writable",
-                code="database_read_only",
-            ) from None
-        return
-    except OSError as error:
-        raise MachineError(f"cannot look at {str(path)!r}: {error.strerror}", code="database_unreadable") from error
-    if size == 0:
-        raise MachineError(
-            f"the database {str(path)!r} is empty: something cut it to nothing",
-            hint=f"restore the newest copy from {str(path.parent / 'backups')!r}, or move the file away to start anew",
-            code="database_empty",
-        )
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise MachineError(f"the database {str(path)!r} cannot be written", code="database_read_only")
-
-
-def _diagnosis(path: Path, error: sqlite3.Error) -> MachineError:
-    said = str(error)
-    if "not a database" in said or "malformed" in said:
-        return MachineError(
-            f"{str(path)!r} is not a database of Stepwell, or is damaged: {said}",
-            hint=f"restore the newest copy from {str(path.parent / 'backups')!r}, or move the file away to start anew",
-            code="database_damaged",
-        )
-    if "readonly" in said or "unable to open" in said:
-        return MachineError(f"the database {str(path)!r} cannot be written: {said}", code="database_read_only")
-    if "full" in said:
-        return MachineError(f"the disk is full where {str(path)!r} lies", hint="free some space", code="disk_full")
-    return MachineError(f"cannot use the database {str(path)!r}: {said}", code="database")
-
-
-def _migrate(connection: sqlite3.Connection, home: Home) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version > migrations.VERSION:
-        raise MachineError(
-            f"the database is from a newer Stepwell (schema {version}, this one knows {migrations.VERSION})",
-            hint="upgrade stepwell, or set STEPWELL_HOME to another folder",
-            code="database_newer",
-        )
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    if version == 0 and tables:
-        raise MachineError(
-            f"{str(home.database)!r} is a database of some other program",
-            hint="move it away",
-            code="database_foreign",
-        )
-    connection.execute("PRAGMA journal_mode=WAL")
-    if version == migrations.VERSION:
-        return
-    if version > 0:
-        backup(connection, home, f"schema-{version}")
-    for number in range(version + 1, migrations.VERSION + 1):
-        _apply(connection, number)
-
-
-def _apply(connection: sqlite3.Connection, number: int) -> None:
-    """Run one migration whole or not at all. Foreign keys are off around it and checked inside."""
-    connection.execute("PRAGMA foreign_keys=OFF")
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for statement in migrations.statements(number):
-            connection.execute(statement)
-        broken = connection.execute("PRAGMA foreign_key_check").fetchall()
-        if broken:
-            raise MachineError(f"migration {number} would leave rows without their owners", code="migration")
-        connection.execute(f"PRAGMA user_version={number}")
-        connection.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):
+    def _give_back(self, connection: sqlite3.Connection) -> None:
+        if connection.in_transaction:
             connection.execute("ROLLBACK")
-        raise
+        with self._lock:
+            keep = not self._closed and len(self._idle) < IDLE_READERS
+            if keep:
+                self._idle.append(connection)
+        if not keep:
+            connection.close()
 
 
-def backup(connection: sqlite3.Connection, home: Home, label: str) -> Path:
-    """Copy the database through SQLite's own backup, keep the newest few, and return the copy's path."""
+def _create(home: Home, migrations: Sequence[Migration]) -> None:
+    """Make an empty database under another name, then give it its own."""
+    home.create()
+    building = home.database.with_name("state.db.new")
+    for leftover in (building, *(building.with_name(building.name + end) for end in ("-wal", "-shm", "-journal"))):
+        leftover.unlink(missing_ok=True)
+    with closing(connect(building, "rwc")) as connection:
+        connection.execute(f"PRAGMA application_id = {diagnosis.APPLICATION_ID}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        migrate(connection, migrations, lambda _: [])
+    os.replace(building, home.database)
+
+
+def _upgrade(connection: sqlite3.Connection, home: Home, migrations: Sequence[Migration]) -> None:
+    from stepwell.store import schema  # imports SQLModel, which only an upgrade needs
+
+    _back_up(connection, home)
+    migrate(connection, migrations, schema.differences)
+
+
+def _back_up(connection: sqlite3.Connection, home: Home) -> Path:
+    """Copy the database into `backups/` and return the copy; the newest few are kept."""
     home.backups.mkdir(mode=0o700, exist_ok=True)
-    target = home.backups / f"state-{now_us()}-{label}.db"
-    with _opened(target) as copy:
+    target = home.backups / f"state-schema{version_of(connection)}-{now_us()}.db"
+    building = target.with_suffix(".part")
+    with closing(sqlite3.connect(building)) as copy:
         connection.backup(copy)
-    for old in sorted(home.backups.glob("state-*.db"))[:-BACKUPS_KEPT]:
+    os.replace(building, target)
+    for old in sorted(home.backups.glob("state-*.db"), key=_age)[:-BACKUPS_KEPT]:
         old.unlink()
     return target
+
+
+def _age(path: Path) -> int:
+    return path.stat().st_mtime_ns

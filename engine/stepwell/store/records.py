@@ -1,12 +1,13 @@
-"""What queries return: plain, frozen, with JSON already opened. Times are microseconds UTC."""
+"""What queries return: frozen, plain, nothing of SQLite in it. Times are microseconds UTC."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from stepwell.core.states import AttemptState, RunState, StepState
+from stepwell.store.encoding import object_of, object_or_none
 
 Json = dict[str, Any]
 
@@ -38,8 +39,18 @@ class ComputeRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class RunTexts:
+    """The long parts of a run, still as JSON: most readers never open them."""
+
+    options: str
+    client: str
+    snapshots: str | None
+    spec: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
-    """`snapshots` is None until the run's sources are frozen. Lists leave `spec` empty."""
+    """A run. `spec`, `options`, `client` and `snapshots` are opened anew each time they are read."""
 
     id: str
     number: int
@@ -47,10 +58,6 @@ class RunRecord:
     workspace_name: str
     experiment: str
     name: str
-    spec: Json
-    parameters: Json
-    options: Json
-    client: Json
     file: str | None
     state: RunState
     cancel_asked: bool
@@ -59,15 +66,37 @@ class RunRecord:
     started_us: int | None
     ended_us: int | None
     resumed_from: str | None
+    parameters: Json
     tags: Json
     properties: Json
     error: Json | None
-    snapshots: Json | None
+    texts: RunTexts = field(repr=False)
+
+    @property
+    def spec(self) -> Json:
+        """The pipeline as submitted: `PipelineSpec.to_wire()`."""
+        return object_of(self.texts.spec)
+
+    @property
+    def options(self) -> Json:
+        return object_of(self.texts.options)
+
+    @property
+    def client(self) -> Json:
+        return object_of(self.texts.client)
+
+    @property
+    def snapshots(self) -> Json | None:
+        """What the run was planned from; None until its sources are frozen."""
+        return object_or_none(self.texts.snapshots)
 
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """`reason` follows the state; `verdict_reason` stays what the planner said."""
+    """A step run. `reason` follows the state; `verdict_reason` stays what the planner said.
+
+    `manifest` is the fingerprint under which the manifest is kept; `attempts` counts them.
+    """
 
     id: str
     run: str
@@ -83,9 +112,11 @@ class StepRecord:
     verdict_reason: str | None
     fingerprint: str | None
     recipe: str | None
+    manifest: str | None
     changed: list[Json]
     compared_with: str | None
     reused_from: str | None
+    parent_step_run: str | None
     queued_us: int | None
     started_us: int | None
     ended_us: int | None
@@ -97,15 +128,15 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class AttemptRecord:
-    """`folder` is relative to the home."""
+    """One process of a step run. `folder` is relative to the home."""
 
     id: str
     step_run: str
     number: int
     state: AttemptState
     folder: str
-    placement: Json
     pid: int | None
+    placement: Json
     prepared_us: int
     started_us: int | None
     ended_us: int | None
@@ -123,13 +154,17 @@ class OutputRecord:
     name: str
     digest: str
     kind: str
-    files: int
     bytes: int
-    datastore_path: str
+    files: int
+    datastore_path: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class MetricRecord:
+    """One point; `step` is the step's own count, None where it gave none."""
+
+    run: str
+    step_run: str | None
     name: str
     kind: str
     step: int | None
@@ -152,8 +187,22 @@ class EntryRecord:
 
 @dataclass(frozen=True, slots=True)
 class PreviousRecord:
-    """The newest finished run of a step, and the manifest it had."""
+    """The newest finished run of a step, and what counted for it (`Manifest.to_wire()`)."""
 
     step_run: str
+    run: str
     run_number: int
+    fingerprint: str
     manifest: Json
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRecord:
+    """What a live attempt holds of this machine."""
+
+    attempt: str
+    pool: str
+    cpus: float
+    memory_mib: int
+    gpus: tuple[str, ...]
+    taken_us: int
