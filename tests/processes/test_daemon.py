@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from stepwell.api.client import Client
 from stepwell.paths import Home
 from support.live import Live, shell

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from stepwell.core.spec import StepSpec
 from support.live import Live, python, shell
 
@@ -55,7 +56,7 @@ def python_step(folder: Path) -> StepSpec:
 def followed(run: str) -> Iterator[int]:
     """Run `stepwell logs -f RUN ticks` on a terminal of its own and yield that terminal."""
     ours, theirs = pty.openpty()
-    command = [Path(sys.executable).with_name("stepwell"), "logs", "-f", run, "ticks"]
+    command = [str(Path(sys.executable).with_name("stepwell")), "logs", "-f", run, "ticks"]
     child = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     try:

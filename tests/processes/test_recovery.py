@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+
 from stepwell.errors import MachineError
 from support.live import Live, shell
 from support.waiting import wait_until

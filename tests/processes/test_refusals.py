@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from stepwell.core.spec import Argument, EnvironmentSpec, InputSpec, ParameterSpec, Resources, StepSpec
 from stepwell.errors import NotFoundError, UsageError
 from support.live import Live, python, shell
@@ -120,7 +121,17 @@ def test_a_run_that_is_not_there_is_told(live: Live) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["with space", "it's \"quoted\"", "new\nline", "émoji 🐍", "-leading-dash", "../../escape", "/absolute", "con", "a" * 255],
+    [
+        "with space",
+        'it\'s "quoted"',
+        "new\nline",
+        "émoji 🐍",
+        "-leading-dash",
+        "../../escape",
+        "/absolute",
+        "con",
+        "a" * 255,
+    ],
 )
 def test_odd_names_are_only_names(live: Live, name: str) -> None:
     step = replace(shell("x", "echo made > $out_o", writes=["o"]), key=name, name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from stepwell.core.spec import ParameterSpec, RetrySpec
 from support.live import Live, shell
 

@@ -7,9 +7,15 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from support.live import Live, python
 
-PRINT = "import os\nfor root, dirs, files in os.walk('.'):\n    for f in sorted(files): print(os.path.join(root, f).encode('utf-8', 'surrogateescape'))\n"
+PRINT = """
+import os
+for root, folders, files in os.walk("."):
+    for name in sorted(files):
+        print(os.path.join(root, name).encode("utf-8", "surrogateescape"))
+"""
 
 
 @pytest.fixture

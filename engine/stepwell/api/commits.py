@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 
+from stepwell.core.events import Event
+
 
 class Commits:
     """Hands out futures that are done at the next commit. Made for one event loop."""
@@ -23,7 +25,7 @@ class Commits:
             self._waiting.append(future)
         return future
 
-    def happened(self) -> None:
+    def happened(self, events: list[Event]) -> None:
         """Wake everyone. From any thread."""
         with self._lock:
             waiting, self._waiting = self._waiting, []

@@ -61,6 +61,10 @@ class ObjectStore:
         """Return whether a content is there and not altered. One stat; a damaged one is put aside."""
         return self._objects.intact(digest, size)
 
+    def verify(self, digest: str) -> bool:
+        """Hash a content; put it aside where it is not what its name says. False too where it is gone."""
+        return self._objects.verify(digest)
+
     def read_bytes(self, digest: str) -> bytes:
         """Return a content. Raises FileNotFoundError where it is gone, or damaged."""
         return self._objects.read(digest)

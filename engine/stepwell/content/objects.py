@@ -62,6 +62,16 @@ class Objects:
         self.put_aside(digest)
         return False
 
+    def verify(self, digest: str) -> bool:
+        """Hash a content; put it aside where it is not what its name says. False too where it is gone."""
+        try:
+            if hash_file(self.path(digest)) == digest:
+                return True
+        except FileNotFoundError:
+            return False
+        self.put_aside(digest)
+        return False
+
     def read(self, digest: str) -> bytes:
         """Return a content. Raises FileNotFoundError where it is gone, or was damaged and is put aside."""
         with open(self.path(digest), "rb") as file:

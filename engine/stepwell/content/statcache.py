@@ -70,7 +70,7 @@ class StatCache:
             data = path.read_bytes()
             if data.startswith(_MAGIC) and data[len(_MAGIC) : _HEAD] == blake3(data[_HEAD:]).digest():
                 return cls(path, *_decode(data), now_ns=now_ns)
-        except (OSError, ValueError, TypeError, struct.error):
+        except (OSError, ValueError, TypeError, KeyError, struct.error):
             pass  # not there, or made by another version: as good as none
         return cls(path, now_ns=now_ns)
 
@@ -131,7 +131,7 @@ def _encode(summary: Summary, folders: Mapping[str, Folder]) -> bytes:
 
 
 def _decode(data: bytes) -> tuple[Summary, dict[str, Folder]]:
-    """Raises ValueError, TypeError or struct.error for what `_encode` did not write."""
+    """Raises ValueError, TypeError, KeyError or struct.error for what `_encode` did not write."""
     at = _HEAD + 4
     (length,) = struct.unpack_from("<I", data, _HEAD)
     head = json.loads(data[at : at + length])

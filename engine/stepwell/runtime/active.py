@@ -128,7 +128,7 @@ class LiveRun:
         self.refresh(step)
         body: dict[str, Any] = {"state": str(target), "reason": reason}
         if error is not None:
-            body["error"] = error
+            body["error"] = error or None  # {}: what an earlier try said is over
         return self.event(EventKind.STEP_CHANGED, time_us, body, step)
 
     def refresh(self, step: LiveStep) -> None:

@@ -33,6 +33,7 @@ from stepwell.paths import Home
 from stepwell.runtime import doctor
 from stepwell.runtime.attempts import Attempts
 from stepwell.runtime.context import Context
+from stepwell.runtime.durability import Durability
 from stepwell.runtime.feed import Feed
 from stepwell.runtime.launch import Launcher
 from stepwell.runtime.loop import Loop
@@ -116,9 +117,15 @@ def _serve(home: Home) -> int:
             feed = Feed(queries.last_seq(connection))
         writer = Writer(database, feed.publish)
         stack.callback(writer.close)
+        store = ObjectStore(home)
+        store.sweep()
+        durability = Durability(home, database, writer, store)
+        durability.start()
+        feed.listen(durability.committed)
+        stack.callback(durability.close)
         workers = ThreadPoolExecutor(WORKERS, thread_name_prefix="worker")
         stack.callback(workers.shutdown, wait=True, cancel_futures=True)
-        context = _context(home, database, writer, feed, workers)
+        context = _context(home, database, writer, feed, store, workers)
         stack.callback(context.launcher.close)
         loop = Loop(writer, workers, broken)
         scheduler = Scheduler(context, loop)
@@ -143,8 +150,9 @@ def _serve(home: Home) -> int:
     return 0
 
 
-def _context(home: Home, database: Database, writer: Writer, feed: Feed, workers: ThreadPoolExecutor) -> Context:
-    store = ObjectStore(home)
+def _context(
+    home: Home, database: Database, writer: Writer, feed: Feed, store: ObjectStore, workers: ThreadPoolExecutor
+) -> Context:
     types = StepTypes()
     restart = [sys.executable, "-m", "stepwell.runtime.daemon", "--home", str(home.root)]
     return Context(

@@ -186,7 +186,7 @@ class Dispatch:
         run, step = self._attempts[attempt]
         if step.state is StepState.PREPARING:  # it ended while no daemon was there to hear that it started
             self._loop.emit(run.move(step, StepState.RUNNING, step.reason, now_us()))
-        self._loop.after_commit(partial(self._collect, attempt, step))
+        self._loop.after_commit(partial(self._collect, attempt, step, run.input_digests(step)))
         self._loop.later(FINALIZING_SEEN_S, partial(self._finalizing, attempt))
 
     def _finalizing(self, attempt: str) -> None:
@@ -195,10 +195,11 @@ class Dispatch:
         if run is not None and step is not None and step.state is StepState.RUNNING:
             self._loop.emit(run.move(step, StepState.FINALIZING, step.reason, now_us()))
 
-    def _collect(self, attempt: str, step: LiveStep) -> None:
+    def _collect(self, attempt: str, step: LiveStep, inputs: Mapping[str, str]) -> None:
         """On a worker."""
+        folder = self._context.home.attempt(attempt)
         try:
-            result = collect(step.spec, self._context.home.attempt(attempt), self._context.store)
+            result = collect(step.spec, folder, self._context.store, inputs)
         except (StepwellError, OSError) as error:
             result = Result(AttemptState.FAILED, f"its outputs could not be stored: {error}", {})
         self._loop.post(partial(self._done, attempt, result))

@@ -23,7 +23,7 @@ class Feed:
         self._lock = threading.Lock()
         self._last = last_seq
         self._floor = last_seq  # every event after this one is in the ring
-        self._listeners: list[Callable[[], None]] = []
+        self._listeners: list[Callable[[list[Event]], None]] = []
 
     @property
     def last_seq(self) -> int:
@@ -39,10 +39,10 @@ class Feed:
                 self._last = events[-1].seq
             listeners = list(self._listeners)
         for wake in listeners:
-            wake()
+            wake(events)
 
-    def listen(self, wake: Callable[[], None]) -> None:
-        """Call `wake` after each commit, on the writer's thread; it must be quick."""
+    def listen(self, wake: Callable[[list[Event]], None]) -> None:
+        """Call `wake` with the events of each commit, on the writer's thread; it must be quick."""
         with self._lock:
             self._listeners.append(wake)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,17 +25,21 @@ KEPT_FOLDERS = ("outputs", "logs")  # of the step's working folder; kept as arti
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an attempt ended. `artifacts`: (output name, what was stored)."""
+    """How an attempt ended. `artifacts`: (output name, what was stored).
+
+    `reusable` is False where the step wrote to what it was given: what it made may rest on that.
+    """
 
     state: AttemptState
     message: str | None
     exit: dict[str, Any]
     artifacts: tuple[tuple[str, Artifact], ...] = ()
     warnings: tuple[str, ...] = ()
+    reusable: bool = True
 
 
-def collect(step: StepSpec, folder: Path, store: ObjectStore) -> Result:
-    """Read how the attempt ended and store what it made.
+def collect(step: StepSpec, folder: Path, store: ObjectStore, inputs: Mapping[str, str]) -> Result:
+    """Read how the attempt ended and store what it made. `inputs`: input name -> artifact digest.
 
     No exit record means that nobody saw the end: Lost. A declared output that is not there
     turns success into a failure that names it.
@@ -43,7 +48,8 @@ def collect(step: StepSpec, folder: Path, store: ObjectStore) -> Result:
     if record is None:
         return Result(AttemptState.LOST, "its supervisor was killed, so nobody saw how it ended", {})
     state = AttemptState(record["outcome"])
-    warnings = tuple(_left_behind(record))
+    written = _written_inputs(step, inputs, store)
+    warnings = (*_left_behind(record), *written)
     kept = tuple(_kept(folder, store))
     if state is not AttemptState.FINISHED:
         return Result(state, _message(state, record), record, kept, warnings)
@@ -61,7 +67,7 @@ def collect(step: StepSpec, folder: Path, store: ObjectStore) -> Result:
             if error.kind == "machine":
                 raise
             return Result(AttemptState.FAILED, error.message, record, kept, warnings)
-    return Result(state, None, record, (*made, *kept), warnings)
+    return Result(state, None, record, (*made, *kept), warnings, reusable=not written)
 
 
 def _kept(folder: Path, store: ObjectStore) -> list[tuple[str, Artifact]]:
@@ -70,6 +76,21 @@ def _kept(folder: Path, store: ObjectStore) -> list[tuple[str, Artifact]]:
         path = folder / "work" / name
         if path.is_dir() and not path.is_symlink() and any(path.iterdir()):
             found.append((f"./{name}", store.store_output(path, name)))
+    return found
+
+
+def _written_inputs(step: StepSpec, inputs: Mapping[str, str], store: ObjectStore) -> list[str]:
+    """Say which inputs were written to, and take them out of use: modes stop nobody who is root."""
+    found = []
+    for source in step.inputs:
+        digest = inputs.get(source.name)
+        altered = store.altered(digest) if digest is not None and source.mode != "download" else []
+        if digest is not None and altered:
+            store.withdraw(digest)
+            found.append(
+                f"it wrote to its input {source.name!r} ({', '.join(altered[:3])}), so its result is not reused;"
+                " take the input with as_download() to get a copy of its own"
+            )
     return found
 
 

@@ -228,8 +228,10 @@ class Scheduler:
             return
         outputs = self._publish(run, step, result, now)
         if state is AttemptState.FINISHED:
-            self._cache(run, step, outputs, now)
-            self._loop.emit(run.move(step, StepState.FINISHED, step.reason, now))
+            step.outputs = outputs
+            if result.reusable:
+                self._cache(run, step, outputs, now)
+            self._loop.emit(run.move(step, StepState.FINISHED, step.reason, now, error={}))
         else:
             error = {"message": result.message, "exit_code": ended["exit_code"], "signal": ended["signal"]}
             reason = step.cancel_reason or result.message or ""
@@ -258,7 +260,6 @@ class Scheduler:
 
     def _cache(self, run: LiveRun, step: LiveStep, outputs: dict[str, str], now: int) -> None:
         """The step finished: its entry commits with it, and live runs see it at once."""
-        step.outputs = outputs
         if step.fingerprint is None:
             return
         body = {"fingerprint": step.fingerprint, "recipe": step.recipe.digest}
