@@ -6,6 +6,7 @@ import pytest
 
 from stepwell.core.spec import ParameterSpec, RetrySpec
 from support.live import Live, shell
+from support.waiting import wait_until
 
 
 def states(run: dict[str, object]) -> dict[str, str]:
@@ -187,3 +188,11 @@ def test_what_a_plan_says_is_what_a_run_does(live: Live) -> None:
 
     assert {key: step["verdict"] for key, step in before.items()} == {"a": "run", "b": "wait", "c": "run"}
     assert {key: step["verdict"] for key, step in after.items()} == {"a": "reuse", "b": "reuse", "c": "reuse"}
+
+
+def test_of_many_attempts_only_the_newest_folders_are_kept_whole_and_every_log(live: Live) -> None:
+    runs = [live.run(shell("prints", f"echo {number}"), force=True) for number in range(7)]
+
+    folders = [live.home.attempt(run["steps"][0]["attempt"]) for run in runs]
+    wait_until(lambda: [folder for folder in folders if (folder / "work").exists()] == folders[2:], within_s=10)
+    assert [live.log(run["run"], "prints") for run in runs] == [f"{number}\n" for number in range(7)]

@@ -25,6 +25,7 @@ from stepwell.runtime.dispatch import Dispatch
 from stepwell.runtime.loop import Loop
 from stepwell.runtime.preparation import Frozen, Prepared
 from stepwell.runtime.results import Result
+from stepwell.runtime.retention import Retention
 from stepwell.runtime.tracking import Tracking
 
 _STATE_AFTER = {
@@ -39,6 +40,7 @@ class Scheduler:
         self._context = context
         self._loop = loop
         self.tracking = Tracking(context, loop, self.cancel)
+        self._retention = Retention(context.home, context.database)
         self.dispatch = Dispatch(context, loop, self.tracking, self._collected)
         self.runs: dict[str, LiveRun] = {}
         self._owners: dict[str, tuple[LiveRun, LiveStep]] = {}  # fingerprint -> who makes it
@@ -313,6 +315,9 @@ class Scheduler:
 
     def _forget(self, run: LiveRun) -> None:
         self.runs.pop(run.id, None)
+        tried = {(step.spec.kind, step.spec.name) for step in run.steps.values() if step.tries}
+        if tried:
+            self._loop.after_commit(partial(self._retention.trim, run.workspace_id, sorted(tried)))
         if not self.runs:
             self._loop.after_commit(self._no_more_work)
 

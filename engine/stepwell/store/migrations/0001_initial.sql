@@ -112,7 +112,7 @@ CREATE TABLE step_run (
     CHECK ((ended_us IS NOT NULL) = (state IN ('Finished', 'Failed', 'Lost', 'Canceled', 'Skipped'))),
     CHECK (reused_from IS NULL OR state = 'Finished' OR verdict = 'reuse')
 );
-CREATE INDEX step_run_finished ON step_run (name, kind, id) WHERE state = 'Finished';
+CREATE INDEX step_run_named ON step_run (name, kind, id);
 
 CREATE TABLE attempt (
     id TEXT NOT NULL PRIMARY KEY,

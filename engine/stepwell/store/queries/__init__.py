@@ -9,13 +9,14 @@ from stepwell.store.queries.journal import cursors, events, last_seq, oldest_seq
 from stepwell.store.queries.results import metrics, outputs, outputs_of_run, outputs_of_steps, unsynced_objects
 from stepwell.store.queries.reuse import entries, manifest, previous
 from stepwell.store.queries.runs import find_run, run, run_numbers, runs, step_counts, unfinished_runs
-from stepwell.store.queries.steps import attempts, attempts_of_run, leases, live_attempts, step, steps
+from stepwell.store.queries.steps import attempts, attempts_of_run, ended_attempts, leases, live_attempts, step, steps
 
 __all__ = [
     "attempts",
     "attempts_of_run",
     "computes",
     "cursors",
+    "ended_attempts",
     "entries",
     "events",
     "experiment",

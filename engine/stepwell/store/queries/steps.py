@@ -54,6 +54,22 @@ def attempts_of_run(connection: sqlite3.Connection, run_id: str) -> list[Attempt
     return [_attempt(row) for row in connection.execute(statement, (run_id,))]
 
 
+def ended_attempts(
+    connection: sqlite3.Connection, workspace_id: str, kind: str, name: str, *, finished: bool, beyond: int, limit: int
+) -> list[str]:
+    """Return ids of attempts of a step (by kind and name) beyond the newest `beyond`: finished ones, or all others."""
+    sign = "=" if finished else "<>"
+    rows = connection.execute(
+        "SELECT attempt.id FROM step_run JOIN run ON run.id = step_run.run_id"
+        " JOIN attempt ON attempt.step_run_id = step_run.id"
+        " WHERE step_run.name = CAST(? AS TEXT) AND step_run.kind = ? AND run.workspace_id = ?"
+        f" AND attempt.ended_us IS NOT NULL AND attempt.state {sign} 'Finished'"
+        " ORDER BY attempt.id DESC LIMIT ? OFFSET ?",
+        (bound(name), kind, workspace_id, limit, beyond),
+    )
+    return [identity for (identity,) in rows]
+
+
 def live_attempts(connection: sqlite3.Connection) -> list[AttemptRecord]:
     """Return the attempts that have not ended, oldest first."""
     return [_attempt(row) for row in connection.execute(f"{_ATTEMPT} WHERE ended_us IS NULL ORDER BY id")]
