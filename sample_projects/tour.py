@@ -119,14 +119,15 @@ def guide(tour: Tour) -> None:
     before, after = accuracy(tour, first, third)
     claim(after != before and max(before, after) >= 0.95, "the accuracy moved, and reads digits well")
 
+    tour.show("show", "last")
+
     heading("what you saw")
     print(f"first run    {first['ran']} ran, {first['reused']} reused, {first['duration_s']:.2f} s")
     print(f"again        {second['ran']} ran, {second['reused']} reused, {second['duration_s']:.2f} s")
     print(f"one line     {third['ran']} ran, {third['reused']} reused, {third['duration_s']:.2f} s")
     print(f"best accuracy {before:.4f} -> {after:.4f}")
-    page = next(step for step in third["steps"] if step["name"] == "report")["outputs"][0]["path"]
-    print(f"report       {Path(page) / 'report.html'}")
     home, digits = (os.path.relpath(path) for path in (tour.home, tour.digits))
+    print("report.html and confusion.png lie in the folder of report.report above")
     print(f"\nplay on:\n  export STEPWELL_HOME=$PWD/{home}")
     print(f"  {os.path.relpath(tour.stepwell)} run {digits}/pipeline.py -p seed=3")
 

@@ -309,6 +309,8 @@ class Launcher:
                 self._revival.pid = None
                 if not any(caller.daemon for caller in self._callers) and self._revival.due is None:
                     self._revival.lost(time.monotonic())
+            if self._spare is not None and pid == self._spare.pid:
+                self._close(self._spare)
             folder = self._shims.pop(pid, None)
             if folder is not None and status != 0:
                 descendants.end_orphans(folder, {*self._shims, self._revival.pid or 0})

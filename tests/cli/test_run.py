@@ -130,7 +130,7 @@ def test_a_file_that_is_not_there_names_the_nearest(daemon: FakeDaemon, file: Pa
     said = stepwell("run", "pipelin.py")
 
     assert (said.code, said.out) == (2, "")
-    assert said.err == "there is no file 'pipelin.py'\n  try: did you mean 'pipeline.py'?\n"
+    assert said.err == ("no pipeline file 'pipelin.py' (there is: pipeline.py)\n  try: did you mean 'pipeline.py'?\n")
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_a_file_that_is_not_there_names_the_nearest(daemon: FakeDaemon, file: Pa
     [
         ("1 / 0\n", "bad.py:1: ZeroDivisionError: division by zero"),
         ("x = (\n", "bad.py:1: '(' was never closed"),
-        ("import sys\nsys.exit(3)\n", "bad.py:2: it ended the program with sys.exit(3)"),
-        ("pipe = 1\n", "bad.py defines neither `pipeline` nor `build(workspace)`"),
+        ("import sys\nsys.exit(3)\n", "bad.py:2: the pipeline file calls sys.exit(3)"),
+        ("pipe = 1\n", "bad.py: the file defines neither `pipeline` nor `build(workspace)`"),
     ],
 )
 def test_a_file_that_goes_wrong_is_told_with_its_line(daemon: FakeDaemon, text: str, message: str) -> None:

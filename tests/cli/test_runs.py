@@ -69,8 +69,8 @@ def test_show_names_steps_outputs_metrics_and_warnings(daemon: FakeDaemon) -> No
     assert "parameters  epochs=5" in said.out
     assert "warning     the source is large" in said.out
     assert "exit code 3" in said.out
-    assert ["train.model", "2.0", "KiB", "/s/t/d"] in [line.split() for line in said.out.splitlines()]
-    assert ["train.loss", "0.25", "the", "last", "of", "3"] in [line.split() for line in said.out.splitlines()]
+    assert ["train", "model", "2.0", "KiB", "/s/t/d"] in [line.split() for line in said.out.splitlines()]
+    assert ["train", "loss", "0.25", "the", "last", "of", "3"] in [line.split() for line in said.out.splitlines()]
 
 
 def test_show_as_json_has_the_fields_of_run_and_no_others(daemon: FakeDaemon) -> None:

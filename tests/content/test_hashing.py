@@ -64,8 +64,8 @@ def test_every_byte_that_is_read_is_told(tmp_path: Path, size: int) -> None:
 
 def test_hashing_a_huge_file_can_be_ended_between_two_reads(tmp_path: Path) -> None:
     path = tmp_path / "sparse"
-    with path.open("wb") as file:
-        file.truncate(200 * 10**9)
+    path.touch()
+    os.truncate(path, 200 * 10**9)
 
     def stop(count: int) -> None:
         raise InterruptedError

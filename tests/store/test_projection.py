@@ -60,7 +60,7 @@ def test_a_step_moves_as_its_table_says_and_in_no_other_way(current: StepState, 
 
 
 @pytest.mark.parametrize("current", AttemptState)
-@pytest.mark.parametrize("target", ATTEMPT_TERMINAL)
+@pytest.mark.parametrize("target", sorted(ATTEMPT_TERMINAL))
 def test_an_attempt_ends_as_its_table_says_and_in_no_other_way(current: AttemptState, target: AttemptState) -> None:
     first = []
     if current is AttemptState.RUNNING:

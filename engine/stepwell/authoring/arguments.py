@@ -1,11 +1,11 @@
 """What may stand in `arguments`, and what becomes of it: one symbolic word of a command line each.
 
-    "--out"                                text
-    a PipelineData or an input binding     the path it has in the step; it must be in inputs or outputs
-    a PipelineParameter                    its value
-    numbers, True, None, a path            their text
-    "$AZUREML_DATAREFERENCE_x"             inside a text: the path of the step's own input or output x
-    a list or a dict                       TypeError, as in the SDK
+"--out"                                text
+a PipelineData or an input binding     the path it has in the step; it must be in inputs or outputs
+a PipelineParameter                    its value
+numbers, True, None, a path            their text
+"$AZUREML_DATAREFERENCE_x"             inside a text: the path of the step's own input or output x
+a list or a dict                       TypeError, as in the SDK
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ def words(arguments: Sequence[object] | None, ports: Ports) -> tuple[Argument, .
     """Return the words of a command line. Raises TypeError and ValueError for what cannot be one."""
     if arguments is None:
         return ()
-    if isinstance(arguments, (str, bytes)) or not isinstance(arguments, Sequence):
+    if not isinstance(arguments, (list, tuple)) and (
+        isinstance(arguments, (str, bytes)) or not isinstance(arguments, Sequence)
+    ):
         raise TypeError(f"arguments must be a list, not {type(arguments).__name__}")
     return tuple([word(item, ports) for item in arguments])
 

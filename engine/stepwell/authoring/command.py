@@ -51,9 +51,7 @@ class CommandStep(PipelineStep):
         if not first:
             raise ValueError(f"the command {command!r} is empty")
         listed = [] if isinstance(command, str) else command
-        super().__init__(
-            name or f"CommandStep_{first[0]}", inputs, outputs, listed, fix_port_name_collisions=True
-        )
+        super().__init__(name or f"CommandStep_{first[0]}", inputs, outputs, listed, fix_port_name_collisions=True)
         self.command = command
         self.settings = {"shell": isinstance(command, str)}
         if isinstance(command, str):
@@ -85,9 +83,11 @@ def shell_words(command: str, ports: Ports) -> tuple[Argument, ...]:
             piece = Argument(text=f"$AZUREML_DATAREFERENCE_{name}")
         elif piece.text is not None:
             quote = _quote_after(piece.text, quote)
-        if piece.text is not None and pieces and pieces[-1].text is not None:
-            piece = Argument(text=pieces.pop().text + piece.text)
-        pieces.append(piece)
+        before = pieces[-1].text if pieces else None
+        if before is not None and piece.text is not None:
+            pieces[-1] = Argument(text=before + piece.text)
+        else:
+            pieces.append(piece)
     return tuple(pieces)
 
 

@@ -111,8 +111,8 @@ class CondaDependencies:
         self._file.pip.insert(0, pip_option)
 
     def remove_pip_option(self, pip_option: str) -> None:
-        word = pip_option.split()[0]
-        self._file.pip[:] = [item for item in self._file.pip if item.split()[0] != word]
+        word = pip_option.split(maxsplit=1)[0]
+        self._file.pip[:] = [item for item in self._file.pip if item.split(maxsplit=1)[0] != word]
 
     def set_pip_index_url(self, index_url: str) -> None:
         self.set_pip_option(index_url if index_url.startswith("-") else f"--index-url {index_url}")

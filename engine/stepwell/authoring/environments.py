@@ -117,9 +117,7 @@ class Environment:
             ) from error
         lines = (line.partition(" #")[0].strip() for line in text.splitlines())
         made = Environment(name)
-        made.python.conda_dependencies.set_pip_requirements(
-            line for line in lines if line and not line.startswith("#")
-        )
+        made.python.conda_dependencies.set_pip_requirements(line for line in lines if line and not line.startswith("#"))
         if pip_version is not None:
             made.python.conda_dependencies.add_conda_package(f"pip={pip_version}")
         return made

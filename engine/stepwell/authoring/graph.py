@@ -49,9 +49,7 @@ class Graph:
             )
             for step in spec.steps
         ]
-        edges = [
-            Edge(port.step, step.key, port.output, port.name) for step in spec.steps for port in step.inputs
-        ]
+        edges = [Edge(port.step, step.key, port.output, port.name) for step in spec.steps for port in step.inputs]
         edges += [Edge(key, step.key) for step in spec.steps for key in step.run_after]
         return cls(spec.name, nodes, edges, {item.name: item.default for item in spec.parameters})
 

@@ -50,7 +50,7 @@ def load(file: Path, workspace: Workspace | None = None) -> Pipeline:
         except SyntaxError as error:
             where = f"{shown(error.filename or str(path))}:{error.lineno}"
             raise UsageError(f"{where}: {error.msg}", code="pipeline_syntax") from error
-        except Exception as error:  # noqa: BLE001  # a file of the user's may raise anything; it is told with its line
+        except Exception as error:  # a file of the user's may raise anything; it is told with its line
             reason = UsageError(
                 f"{type(error).__name__}: {error}",
                 hint=f"python {shown(str(path))}   shows where it comes from",
@@ -118,8 +118,8 @@ def _located(reason: UsageError, error: BaseException, path: Path) -> UsageError
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if os.path.abspath(frame.filename) == str(path)]
     near = [frame for frame in frames if os.path.abspath(frame.filename).startswith(f"{path.parent}{os.sep}")]
-    frame = (near or own or [None])[-1]
-    where = shown(str(path)) if frame is None else f"{shown(os.path.abspath(frame.filename))}:{frame.lineno}"
+    found = near or own
+    where = f"{shown(os.path.abspath(found[-1].filename))}:{found[-1].lineno}" if found else shown(str(path))
     if reason.message.startswith(f"{where}:"):
         return reason
     return type(reason)(f"{where}: {reason.message}", hint=reason.hint, code=reason.code)

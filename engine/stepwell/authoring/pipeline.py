@@ -59,9 +59,9 @@ class Pipeline:
     def graph(self) -> Graph:
         """The nodes, edges and parameters. Raises UsageError where they do not fit together."""
         from stepwell.authoring.graph import Graph
-        from stepwell.authoring.spec import compile as compiled
+        from stepwell.authoring.spec import compile_pipeline
 
-        return Graph.of(compiled(self))
+        return Graph.of(compile_pipeline(self))
 
     def validate(self) -> list[str]:
         """Return what is wrong with the pipeline, in words; an empty list where nothing is found.
@@ -69,11 +69,11 @@ class Pipeline:
         Finds cycles, data that no step writes or two steps write, and parameters with two
         defaults. Files, compute targets and the machine are looked at when it is submitted.
         """
-        from stepwell.authoring.spec import compile as compiled
+        from stepwell.authoring.spec import compile_pipeline
         from stepwell.core.graph import Graph as Order
 
         try:
-            Order.of(compiled(self).steps)
+            Order.of(compile_pipeline(self).steps)
         except UsageError as error:
             return [str(error)]
         return []

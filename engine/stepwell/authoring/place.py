@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import uuid
-import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,6 +93,9 @@ def register(client: Client, place: Place) -> Json:
         if there.resolve() == here:
             return known
         if _still_there(there, place.id):
+            import uuid
+            import warnings
+
             place = Place(place.name, str(uuid.uuid4()), place.root)
             write(here, OWN.name, place)
             warnings.warn(

@@ -1,448 +1,347 @@
-"""Runs as the SDK shows them: a pipeline's run, the runs of its steps, what they printed, logged and made.
+"""`Run`: what has been submitted, by its id; and what every kind of run has in common.
 
-The words for a state depend on the object that is asked: a `PipelineRun` and a `StepRun` end
-"Finished", a `Run` of the history ends "Completed". `core.states` has the tables.
+The word for a state depends on the object that is asked: a PipelineRun and a StepRun end `Finished`,
+`status` and a Run of the history end `Completed`. `core.states` has the tables.
 """
 
 from __future__ import annotations
 
-import builtins
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+import os
+import pwd
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from stepwell.api.wire import rfc3339, route
-from stepwell.authoring.ports import PortDataReference, StepRunOutput
-from stepwell.core.states import (
-    HISTORY_RUN_WORDS,
-    HISTORY_STEP_WORDS,
-    PIPELINE_RUN_WORDS,
-    STEP_RUN_WORDS,
-    STEP_TERMINAL,
-    RunState,
-    StepState,
-)
-from stepwell.errors import ActivityFailedException, NotFoundError, UsageError, unknown
+from stepwell.authoring import kept
+from stepwell.authoring.later import Later
+from stepwell.authoring.metrics import values
+from stepwell.core.states import HISTORY_RUN_WORDS, RunState
+from stepwell.errors import NotFoundError
 
 if TYPE_CHECKING:
+    from stepwell.api.client import Client
     from stepwell.authoring.experiment import Experiment
+    from stepwell.authoring.step_run import StepRun
     from stepwell.authoring.workspace import Workspace
 
-FOREVER_S = 9223372036854775807
-_TAIL_LINES = 20
-_TAIL_BYTES = 1 << 16
-_Json = dict[str, Any]
+Json = dict[str, Any]
+Wanted = Mapping[str, str] | str | None
+PIPELINE_RUN, SCRIPT_RUN, STEP_RUN = "azureml.PipelineRun", "azureml.scriptrun", "azureml.StepRun"
+SOURCE = "azureml.runsource"  # the property that tells a script's run from a pipeline's
+_ALL = 100_000  # runs asked for at once; the daemon gives no more
+_INSIDE = "Run.get_context() in the script; outside of a run there is nothing to log to"
 
 
 class Run:
-    """A run by its id, with the words of the run history. `experiment` is where it was submitted."""
+    """A run of an experiment, by its id (SDK reference, `Run`). `Run.get` returns one as what it is."""
 
-    type = "azureml.PipelineRun"
+    add_type_provider = Later("Run.get returns a run as what it is")
+    child_run = Later("steps of a pipeline are the children of its run")
+    create_children = Later("steps of a pipeline are the children of its run")
+    submit_child = Later("steps of a pipeline are the children of its run")
+    register_model = Later("get_output_data(name).download(folder) copies what a step wrote")
+    get_environment = Later("get_details() says what it ran with")
+    get_secret = Later("pass secrets to steps with pass_env")
+    get_secrets = Later("pass secrets to steps with pass_env")
+    get_snapshot_id = Later("`stepwell why RUN STEP` says which source it ran with")
+    restore_snapshot = Later("`stepwell why RUN STEP` says which source it ran with")
+    take_snapshot = Later("sources are frozen when a run is submitted")
+    remove_tags = Later("tags can be set to another value")
+    log = Later(_INSIDE)
+    log_list = Later(_INSIDE)
+    log_row = Later(_INSIDE)
+    log_table = Later(_INSIDE)
+    log_image = Later(_INSIDE)
+    upload_file = Later(_INSIDE)
+    upload_files = Later(_INSIDE)
+    upload_folder = Later(_INSIDE)
 
-    def __init__(self, experiment: Experiment, run_id: str, outputs: Any = None, **kwargs: Any) -> None:
+    type: ClassVar[str] = PIPELINE_RUN
+
+    def __init__(self, experiment: Experiment, run_id: str, outputs: object = None, **kwargs: object) -> None:
         self.experiment = experiment
         self._id = run_id
 
     @property
-    def _client(self) -> Any:
+    def client(self) -> Client:
         return self.experiment.workspace.client
 
-    def _record(self) -> _Json:
-        found: _Json = self._client.get(route("runs", self._id))
-        return found
+    @property
+    def route(self) -> str:
+        """Where the daemon answers for this run."""
+        return route("runs", self._id)
+
+    def describe(self) -> Json:
+        """Return the run as the daemon describes it now; with its steps, where it is of a pipeline."""
+        return self.client.get(self.route)
 
     @property
     def id(self) -> str:
         return self._id
 
     @property
+    def identity(self) -> str:
+        return self._id
+
+    @property
     def number(self) -> int:
-        return int(self._record()["number"])
+        """The number of the run in its workspace."""
+        return int(self.describe()["number"])
 
     @property
     def name(self) -> str:
-        return str(self._record()["name"])
+        return str(self.describe()["name"])
 
-    display_name = name
+    @property
+    def display_name(self) -> str:
+        return self.name
+
+    @property
+    def parent(self) -> Run | None:
+        """The run this one is a part of; None for one that was submitted by itself."""
+        return None
 
     @property
     def tags(self) -> dict[str, str]:
         return self.get_tags()
 
     @property
-    def properties(self) -> _Json:
+    def properties(self) -> dict[str, str]:
         return self.get_properties()
 
     @property
     def status(self) -> str:
-        """Return the state in the words of the run history, such as "Completed"."""
-        return HISTORY_RUN_WORDS[RunState(self._record()["status"])]
+        """The state in the words of the run history: it ends `Completed`, `Failed` or `Canceled`."""
+        return self.history_word(self.describe())
+
+    def history_word(self, row: Json) -> str:
+        """Return the word of the run history for the state in `row`."""
+        if row["cancel_asked"] and row["status"] == RunState.RUNNING:
+            return "CancelRequested"
+        return HISTORY_RUN_WORDS[RunState(row["status"])]
 
     def get_status(self) -> str:
         return self.status
 
-    def get_tags(self) -> dict[str, str]:
-        return dict(self._record()["tags"])
+    def get_detailed_status(self) -> Json:
+        """Return status and details: `{"status": …, "details": …}`."""
+        row = self.describe()
+        return {"status": self.history_word(row), "details": row.get("reason") or ""}
 
-    def get_properties(self) -> _Json:
-        return dict(self._record()["properties"])
+    def get_tags(self) -> dict[str, str]:
+        return dict(self.describe()["tags"] or {})
+
+    def get_properties(self) -> dict[str, str]:
+        return dict(self.describe()["properties"] or {})
 
     def tag(self, key: str, value: str | None = None) -> None:
+        """Set a tag; one of that name gets the new value."""
         self.set_tags({key: "" if value is None else value})
 
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        self._client.post(route("runs", self._id, "tags"), {"tags": {key: str(value) for key, value in tags.items()}})
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        self._mark("tags", tags)
 
     def add_properties(self, properties: Mapping[str, Any]) -> None:
-        self._client.post(route("runs", self._id, "tags"), {"properties": dict(properties)})
+        self._mark("properties", properties)
 
-    def get_metrics(self, name: str | None = None, recursive: bool = False, **kwargs: Any) -> _Json:
-        """Return what was logged: name -> number, text or table; a list where a name was logged more than once."""
-        found = plain_metrics(self._client.get(route("runs", self._id, "metrics"))["metrics"], name)
+    def _mark(self, what: str, marks: Mapping[str, Any]) -> None:
+        self.client.post(f"{self.route}/tags", {what: {str(name): str(value) for name, value in marks.items()}})
+
+    def get_metrics(
+        self, name: str | None = None, recursive: bool = False, run_type: str | None = None, populate: bool = False
+    ) -> Json:
+        """Return what was logged: name -> number or text, list, or columns of a table.
+
+        A name that was logged several times has a list. With `recursive` it is the id of each
+        child that logged something -> its metrics. `run_type` and `populate` mean nothing here.
+        """
         if recursive:
-            for child in self.get_children():
-                found.update(child.get_metrics(name))
-        return found
+            found = {child.id: child.get_metrics(name) for child in self.get_children()}
+            return {run: metrics for run, metrics in found.items() if metrics}
+        return values(self.client.get(f"{self.route}/metrics")["metrics"], name)
 
-    def get_children(self, recursive: bool = False, **kwargs: Any) -> Iterator[StepRun]:
-        """Yield the runs of the steps."""
-        for step in self._record()["steps"]:
-            yield StepRun(self.experiment, step["step_run"], self._id, step["key"])
+    def get_children(
+        self,
+        recursive: bool = False,
+        tags: Wanted = None,
+        properties: Wanted = None,
+        type: str | None = None,  # noqa: A002  # the SDK's name
+        status: str | None = None,
+    ) -> Iterator[StepRun]:
+        """Yield the runs of the steps, in the order of the pipeline; `status` is a word of the run history."""
+        from stepwell.authoring.step_run import StepRun
 
-    def get_details(self) -> _Json:
-        """Return the run as plain data: runId, target, status, startTimeUtc, endTimeUtc, properties, ..."""
-        record = self._record()
-        return {
+        for row in self.describe().get("steps") or ():
+            child = StepRun(self.experiment, row["step_run"], row["run"], row["key"])
+            if type not in (None, STEP_RUN) or status not in (None, child.history_word(row)):
+                continue
+            if matches(row["tags"] or {}, tags) and matches(row["properties"] or {}, properties):
+                yield child
+
+    def get_details(self) -> Json:
+        """Return `runId target status startTimeUtc endTimeUtc properties inputDatasets outputDatasets logFiles
+        submittedBy`, and `error` for one that failed. Times are RFC 3339, None where not yet."""
+        row = self.describe()
+        details: Json = {
             "runId": self._id,
-            "target": "local",
-            "status": self.status,
-            "startTimeUtc": rfc3339(record["started_us"]),
-            "endTimeUtc": rfc3339(record["ended_us"]),
-            "properties": record["properties"],
+            "target": row.get("compute_target"),
+            "status": self.history_word(row),
+            "startTimeUtc": rfc3339(row["started_us"]),
+            "endTimeUtc": rfc3339(row["ended_us"]),
+            "properties": self.get_properties(),
             "inputDatasets": [],
             "outputDatasets": [],
-            "logFiles": {},
-            "submittedBy": "",
+            "logFiles": self.log_files(row),
+            "submittedBy": _user(),
         }
+        if row.get("error"):
+            details["error"] = row["error"]
+        return details
+
+    def get_details_with_logs(self) -> Json:
+        """Return `get_details()`, with the contents of the logs instead of their paths."""
+        details = self.get_details()
+        logs = {}
+        for name, path in details["logFiles"].items():
+            with open(path, encoding="utf-8", errors="replace") as file:
+                logs[name] = file.read()
+        return {**details, "logFiles": logs}
+
+    def log_files(self, row: Json) -> dict[str, str]:
+        """Return the paths of the logs by name; the run of a pipeline has none, its steps have."""
+        return {}
+
+    def kept_rows(self) -> Rows:
+        """Return the stored folders of kept files, as the daemon describes them; the run of a pipeline has none."""
+        return []
+
+    def get_file_names(self) -> Names:
+        """Return what is kept of `./outputs` and `./logs` once the run has ended, such as `outputs/model.pkl`."""
+        return [*kept.files(self.kept_rows())]
+
+    def download_file(self, name: str, output_file_path: str | os.PathLike[str] | None = None) -> None:
+        """Copy one file to `output_file_path`: a path, or a folder; without it into the current folder.
+
+        Raises NotFoundError naming the files there are.
+        """
+        kept.copy_one(kept.files(self.kept_rows()), name, output_file_path)
+
+    def download_files(
+        self,
+        prefix: str | None = None,
+        output_directory: str | os.PathLike[str] | None = None,
+        output_paths: Names | None = None,
+        batch_size: int = 100,
+        append_prefix: bool = True,
+        timeout_seconds: float | None = None,
+    ) -> None:
+        """Copy the files whose names begin with `prefix` below `output_directory` (the current folder).
+
+        Without `append_prefix` the prefix is left out of their paths. `output_paths` are paths of
+        their own, one a file in the order of the names; ValueError for another number of them.
+        `batch_size` and `timeout_seconds` mean nothing here.
+        """
+        kept.copy_many(kept.files(self.kept_rows()), prefix or "", output_directory, output_paths, append_prefix)
 
     def cancel(self) -> None:
-        """Ask for the end of the run; its steps get TERM, and KILL after a grace of ten seconds."""
-        self._client.post(route("runs", self._id, "cancel"), {"reason": "canceled by you"})
+        """Ask for the end of the run. Its steps get TERM, and ten seconds later KILL."""
+        self.client.post(f"{route('runs', self._id)}/cancel", {"reason": "canceled by you"})
 
     def wait_for_completion(
         self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True
-    ) -> _Json:
-        """Wait for the end and return `get_details()`. Raises ActivityFailedException where a step failed."""
-        _Follower(self).follow(show_output, FOREVER_S, raise_on_error)
+    ) -> Json:
+        """Wait for the end and return `get_details()`.
+
+        Raises ActivityFailedException for a run that failed, unless `raise_on_error` is False.
+        """
+        from stepwell.authoring.follow import follow
+
+        follow(self.client, self._id, show_output=show_output, raise_on_error=raise_on_error)
         return self.get_details()
 
     def get_portal_url(self) -> str:
-        """Return the command that shows this run; there is no portal."""
-        return f"stepwell show {self.number}"
+        """Return the command that shows this run: there is no portal."""
+        return f"stepwell show {self._id}"
 
     @staticmethod
     def get(workspace: Workspace, run_id: str) -> Run:
-        return PipelineRun.get(workspace, run_id)
+        """Return a PipelineRun, ScriptRun or StepRun by its id. Raises NotFoundError."""
+        try:
+            return of_row(workspace, workspace.client.get(route("runs", run_id), workspace=workspace.id))
+        except NotFoundError as error:
+            from stepwell.authoring.step_run import StepRun
+
+            try:
+                row = workspace.client.get(route("step_runs", run_id))
+            except NotFoundError:
+                raise error from None
+            return StepRun.of(workspace, row)
 
     @staticmethod
-    def list(experiment: Experiment, **filters: Any) -> Iterator[Run]:
-        return experiment.get_runs(**filters)
+    def list(
+        experiment: Experiment,
+        type: str | None = None,  # noqa: A002  # the SDK's name
+        tags: Wanted = None,
+        properties: Wanted = None,
+        status: str | None = None,
+        include_children: bool = False,
+    ) -> Iterator[Run]:
+        """Yield the runs of an experiment, newest first; see `Experiment.get_runs`."""
+        workspace = experiment.workspace
+        query: Json = {"workspace": workspace.id, "experiment": experiment.name, "limit": _ALL}
+        for row in workspace.client.get("/v1/runs", **query)["runs"]:
+            run = of_row(workspace, row, experiment)
+            if (
+                type in (None, run.type)
+                and status in (None, run.history_word(row))
+                and matches(row["tags"] or {}, tags)
+                and matches(row["properties"] or {}, properties)
+            ):
+                yield run
+            if include_children:
+                yield from run.get_children(tags=tags, properties=properties, type=type, status=status)
 
-    @staticmethod
-    def get_context(allow_offline: bool = True, **kwargs: Any) -> Any:
-        """Return the run this script is part of, or one that prints where it is part of none."""
-        from stepwell_step.run import Run as Inside
+    @classmethod
+    def get_context(cls, allow_offline: bool = True, used_for_context_manager: bool = False, **kwargs: Any) -> Any:
+        """Return the run this process is a step of; outside of one, a run that prints what is logged.
 
-        return Inside.get_context(allow_offline=allow_offline, **kwargs)
+        Raises RunEnvironmentException outside of a run with `allow_offline=False`.
+        """
+        from stepwell_step.run import Run as StepSide
+
+        return StepSide.get_context(allow_offline, used_for_context_manager, **kwargs)
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._id!r})"
+        return f"{self.__class__.__name__}({self._id!r})"
 
 
-class PipelineRun(Run):
-    """The run of a pipeline; ends "Finished", "Failed" or "Canceled"."""
-
-    def get_status(self) -> str:
-        return PIPELINE_RUN_WORDS[RunState(self._record()["status"])]
-
-    @staticmethod
-    def get(workspace: Workspace, run_id: str) -> PipelineRun:
-        """Return a run of the workspace by its id, number, or `last`. Raises NotFoundError."""
-        from stepwell.authoring.experiment import Experiment
-
-        record = workspace.client.get(route("runs", str(run_id)), workspace=workspace.id)
-        return PipelineRun(Experiment(workspace, record["experiment"]), record["run"])
-
-    def get_steps(self) -> Iterator[StepRun]:
-        """Yield the runs of the steps, in the pipeline's order."""
-        return self.get_children()
-
-    def find_step_run(self, name: str) -> builtins.list[StepRun]:
-        """Return every step run of that name; names may repeat, so this is a list."""
-        steps = self._record()["steps"]
-        return [
-            StepRun(self.experiment, step["step_run"], self._id, step["key"]) for step in steps if step["name"] == name
-        ]
-
-    def get_pipeline_output(self, pipeline_output_name: str) -> PortDataReference:
-        """Return the output that was declared with that `pipeline_output_name`. Raises NotFoundError."""
-        spec = self._client.get(route("runs", self._id, "spec"))
-        named = {
-            output["pipeline_output_name"]: (step["key"], output["name"])
-            for step in spec["steps"]
-            for output in step.get("outputs", ())
-            if output.get("pipeline_output_name")
-        }
-        if pipeline_output_name not in named:
-            raise unknown("pipeline output", pipeline_output_name, sorted(named))
-        key, output = named[pipeline_output_name]
-        step = next(run for run in self.get_steps() if run.key == key)
-        return step.get_output_data(output)
-
-    def wait_for_completion(  # type: ignore[override]  # the SDK's own signatures differ
-        self, show_output: bool = True, timeout_seconds: float = FOREVER_S, raise_on_error: bool = True
-    ) -> str:
-        """Wait for the end, print what happens, and return the final status.
-
-        Raises ActivityFailedException naming the first failed step, its exit code and its last lines,
-        TimeoutError after `timeout_seconds` (the run goes on).
-        """
-        _Follower(self).follow(show_output, timeout_seconds, raise_on_error)
-        return self.get_status()
+Names = list[str]
+Rows = list[Json]
 
 
-class ScriptRun(Run):
-    """The run of one script. Its status and logs are those of its only step; it ends "Completed"."""
+def of_row(workspace: Workspace, row: Json, experiment: Experiment | None = None) -> Run:
+    """Return the run that the daemon describes by `row`, as what it is."""
+    from stepwell.authoring.experiment import Experiment
+    from stepwell.authoring.pipeline_run import PipelineRun
+    from stepwell.authoring.script_run import ScriptRun
 
-    type = "azureml.scriptrun"
-
-    def _step(self) -> StepRun:
-        found = next(iter(self.get_children()), None)
-        if found is None:
-            raise NotFoundError(f"run {self._id!r} has not started yet", code="not_started")
-        return found
-
-    def get_metrics(self, name: str | None = None, recursive: bool = False, **kwargs: Any) -> _Json:
-        own = super().get_metrics(name)
-        return {**own, **self._step().get_metrics(name)}
-
-    def get_stdout_log(self) -> str:
-        return self._step().get_stdout_log()
+    kind = ScriptRun if (row["properties"] or {}).get(SOURCE) == SCRIPT_RUN else PipelineRun
+    return kind(experiment or Experiment(workspace, row["experiment"]), row["run"])
 
 
-class StepRun(Run):
-    """The run of one step of a pipeline run; ends "Finished", "Failed" or "Canceled"."""
-
-    type = "azureml.StepRun"
-
-    def __init__(
-        self, experiment: Experiment, step_run_id: str, pipeline_run_id: str, node_id: str, **kwargs: Any
-    ) -> None:
-        super().__init__(experiment, step_run_id)
-        self._pipeline_run_id = pipeline_run_id
-        self.key = node_id
-
-    def _record(self) -> _Json:
-        found: _Json = self._client.get(route("step_runs", self._id))
-        return found
-
-    @property
-    def pipeline_run_id(self) -> str:
-        return self._pipeline_run_id
-
-    @property
-    def parent(self) -> PipelineRun:
-        return PipelineRun(self.experiment, self._pipeline_run_id)
-
-    @property
-    def status(self) -> str:
-        return HISTORY_STEP_WORDS[StepState(self._record()["status"])]
-
-    @property
-    def number(self) -> int:
-        return self.parent.number
-
-    def get_status(self) -> str:
-        return STEP_RUN_WORDS[StepState(self._record()["status"])]
-
-    def get_children(self, recursive: bool = False, **kwargs: Any) -> Iterator[StepRun]:
-        return iter(())
-
-    def get_metrics(self, name: str | None = None, recursive: bool = False, **kwargs: Any) -> _Json:
-        return plain_metrics(self._client.get(route("step_runs", self._id, "metrics"))["metrics"], name)
-
-    def get_properties(self) -> _Json:
-        record = self._record()
-        reused = {"azureml.isreused": "true", "azureml.reusedrunid": record["reused_from"]} if record["reused"] else {}
-        return {**record["properties"], **reused}
-
-    def set_tags(self, tags: Mapping[str, str]) -> None:
-        raise UsageError("a step is tagged from inside: Run.get_context().tag(...)", code="tag_step")
-
-    def add_properties(self, properties: Mapping[str, Any]) -> None:
-        raise UsageError("a step gets properties from inside: Run.get_context().add_properties(...)", code="tag_step")
-
-    def cancel(self) -> None:
-        """End the whole run: a step alone cannot be taken out of it."""
-        self.parent.cancel()
-
-    def get_stdout_log(self) -> str:
-        """Return what the step has printed to stdout so far."""
-        return self._log("out")
-
-    def get_stderr_log(self) -> str:
-        return self._log("err")
-
-    def get_job_log(self) -> str:
-        """Return both streams, as they came."""
-        return self._log("all")
-
-    def get_details_with_logs(self) -> _Json:
-        return {**self.get_details(), "logFiles": {"std_log.txt": self.get_job_log()}}
-
-    def get_outputs(self) -> dict[str, StepRunOutput]:
-        return {item["name"]: StepRunOutput(self, item) for item in self._outputs()}
-
-    def get_output(self, name: str) -> StepRunOutput:
-        """Return an output by name. Raises NotFoundError naming those there are."""
-        outputs = self.get_outputs()
-        if name not in outputs:
-            raise unknown("output", name, sorted(outputs))
-        return outputs[name]
-
-    def get_output_data(self, name: str) -> PortDataReference:
-        """Return where an output lies; `.download(folder)` copies it."""
-        return self.get_output(name).get_port_data_reference()
-
-    def wait_for_completion(  # type: ignore[override]  # the SDK's own signatures differ
-        self, show_output: bool = True, timeout_seconds: float = FOREVER_S, raise_on_error: bool = True
-    ) -> str:
-        """Wait for the end of this step, print its log, and return its final status."""
-        out = _Printer(self._client) if show_output else None
-        deadline = time.monotonic() + timeout_seconds
-        while True:
-            record = self._record()
-            if out is not None:
-                out.log(record, wait_s=1.0)
-            if StepState(record["status"]) in STEP_TERMINAL:
-                break
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"step {self.key!r} is {record['status']} after {timeout_seconds} s")
-            if out is None:
-                time.sleep(0.2)
-        if raise_on_error and StepState(record["status"]) in (StepState.FAILED, StepState.LOST):
-            raise ActivityFailedException(failure(self._client, record))
-        return self.get_status()
-
-    def _outputs(self) -> builtins.list[_Json]:
-        found: builtins.list[_Json] = [item for item in self._record()["outputs"] if not item["name"].startswith("./")]
-        return found
-
-    def _log(self, stream: str) -> str:
-        data, offset = b"", 0
-        while True:
-            chunk = self._client.log(self._id, offset, 1 << 20, stream=stream)
-            data += chunk.data
-            if not chunk.data or chunk.next_offset >= chunk.size:
-                return data.decode("utf-8", "replace")
-            offset = chunk.next_offset
+def matches(marks: Mapping[str, Any], wanted: Wanted) -> bool:
+    """Say whether tags or properties have the name, or all the names and values, that are wanted."""
+    if wanted is None:
+        return True
+    pairs: Iterable[tuple[str, str | None]] = (
+        [(wanted, None)] if isinstance(wanted, str) else [(name, str(value)) for name, value in wanted.items()]
+    )
+    return all(name in marks and value in (None, str(marks[name])) for name, value in pairs)
 
 
-class _Printer:
-    """Prints the logs of steps as they grow, each line once."""
-
-    def __init__(self, client: Any) -> None:
-        self._client = client
-        self._offsets: dict[str, int] = {}
-
-    def log(self, step: Mapping[str, Any], wait_s: float = 0.0) -> None:
-        while True:
-            offset = self._offsets.get(step["step_run"], 0)
-            chunk = self._client.log(step["step_run"], offset, 1 << 20, wait_s=wait_s)
-            if chunk.data:
-                sys.stdout.write(chunk.data.decode("utf-8", "replace"))
-                sys.stdout.flush()
-            self._offsets[step["step_run"]] = chunk.next_offset
-            if not chunk.data or chunk.next_offset >= chunk.size:
-                return
-
-
-class _Follower:
-    """Waits for a run, printing a line for each change of a step and the log of each step that ran."""
-
-    def __init__(self, run: Run) -> None:
-        self._run = run
-        self._client = run.experiment.workspace.client
-        self._shown: dict[str, str] = {}
-
-    def follow(self, show_output: bool, timeout_seconds: float, raise_on_error: bool) -> None:
-        deadline = time.monotonic() + timeout_seconds
-        printer = _Printer(self._client)
-        seq = 0
-        while True:
-            record = self._run._record()
-            if show_output:
-                self._print(record, printer)
-            if record["status"] in ("Finished", "Failed", "Canceled"):
-                break
-            left = deadline - time.monotonic()
-            if left <= 0:
-                raise TimeoutError(f"run {record['number']} is {record['status']} after {timeout_seconds} s")
-            seq = self._client.events(seq, run=self._run.id, wait_s=min(left, 1.0 if show_output else 20.0)).seq
-        if show_output:
-            print(f"run {record['number']}: {record['status']}", flush=True)  # noqa: T201  what `show_output` asks for
-        if raise_on_error and record["status"] == "Failed":
-            raise ActivityFailedException(self._failure(record))
-
-    def _print(self, record: _Json, printer: _Printer) -> None:
-        for step in record["steps"]:
-            if step["attempts"]:
-                printer.log(step)
-            state = "Reused" if step["reused"] else step["status"]
-            if self._shown.get(step["key"]) != state and state not in ("NotStarted", "Queued", "Preparing"):
-                self._shown[step["key"]] = state
-                print(f"{step['key']}: {state} ({step['reason']})", flush=True)  # noqa: T201  as above
-
-    def _failure(self, record: _Json) -> str:
-        if record.get("error"):
-            return f"run {record['number']} failed: {record['error'].get('message')}"
-        broken = [step for step in record["steps"] if step["status"] in ("Failed", "Lost")]
-        first = min(broken, key=lambda step: step["ended_us"] or 0)
-        return failure(self._client, first)
-
-
-def failure(client: Any, step: Mapping[str, Any]) -> str:
-    """Return why a step failed: its name, exit code or signal, and the last lines it printed."""
-    error = step.get("error") or {}
-    lines = [f"step {step['key']!r} failed: {error.get('message') or step['status']}"]
-    size = client.log(step["step_run"], 0, 1).size
-    tail = client.log(step["step_run"], max(0, size - _TAIL_BYTES), _TAIL_BYTES).data.decode("utf-8", "replace")
-    lines += [f"    {line}" for line in tail.splitlines()[-_TAIL_LINES:]]
-    return "\n".join(lines)
-
-
-def plain_metrics(metrics: Mapping[str, _Json], name: str | None = None) -> _Json:
-    """Return metrics as the SDK does: one value, or a list of them, or columns for rows and tables."""
-    found: _Json = {}
-    for key, series in metrics.items():
-        if name not in (None, key):
-            continue
-        values = [point["value"] for point in series["points"]]
-        if series["kind"] == "list":
-            found[key] = [item for value in values for item in value]
-        elif series["kind"] in ("row", "table") and all(isinstance(value, dict) for value in values):
-            found[key] = _columns(values)
-        else:
-            found[key] = values[0] if len(values) == 1 else values
-    return found
-
-
-def _columns(rows: list[_Json]) -> _Json:
-    if len(rows) == 1:
-        return rows[0]
-    columns: dict[str, list[Any]] = {}
-    for row in rows:
-        for column, value in row.items():
-            columns.setdefault(column, []).extend(value if isinstance(value, list) else [value])
-    return columns
+def _user() -> str:
+    """Return who submits in this home: its owner, who is the one that runs this."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # a user that the system knows by number only
+        return str(os.getuid())

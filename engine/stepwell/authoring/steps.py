@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from stepwell.authoring.sequence import StepSequence
 
 _GRAPH = "Pipeline.graph shows the nodes and edges of a pipeline"
+_USUAL, _NO_RETRY = Resources(), RetrySpec()
 _COUNTS = ("NodeCount", "MpiProcessCountPerNode", "TensorflowWorkerCount", "TensorflowParameterServerCount")
 
 
@@ -121,6 +122,11 @@ class PipelineStep:
         _check_counts(runconfig_pipeline_params)
 
     def _take_engine(self, engine: EngineKeywords, timeout_s: float | None) -> None:
+        self.resources, self.retry, self.warm = _USUAL, _NO_RETRY, True
+        self.timeout_s = timeout_s
+        self.pass_env: tuple[str, ...] = ()
+        if not engine:  # most steps, and thousands of them
+            return
         for name in engine.keys() - EngineKeywords.__annotations__.keys():
             raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}")
         self.resources = Resources(
@@ -129,8 +135,8 @@ class PipelineStep:
             gpus=int(_number("gpus", engine.get("gpus"), 0)),
             gpu_memory_mib=int(_number("gpu_memory_mib", engine.get("gpu_memory_mib"), 0)),
         )
-        limit = engine.get("timeout_s")
-        self.timeout_s = timeout_s if limit is None else float(_number("timeout_s", limit, 0.0))
+        if engine.get("timeout_s") is not None:
+            self.timeout_s = float(_number("timeout_s", engine["timeout_s"], 0.0))
         self.retry = _retry(engine.get("retry"))
         self.warm = bool(engine.get("warm", True))
         passed = engine.get("pass_env") or ()
@@ -195,8 +201,8 @@ def _inputs(given: Sequence[object] | None, outputs: Sequence[Output], rename: b
 
 
 def _listed(what: str, given: Sequence[object] | None) -> Sequence[object]:
-    if given is None:
-        return ()
+    if isinstance(given, (list, tuple)) or given is None:
+        return given or ()
     if isinstance(given, (str, bytes)) or not isinstance(given, Sequence):
         raise ValueError(f"{what} must be a list, not {given!r}")
     return given
@@ -208,7 +214,7 @@ def _parameters(values: Sequence[object]) -> list[PipelineParameter]:
 
 def _retry(given: int | RetrySpec | None) -> RetrySpec:
     if given is None:
-        return RetrySpec()
+        return _NO_RETRY
     if isinstance(given, RetrySpec):
         return given
     return RetrySpec(count=int(_number("retry", given, 0)))
@@ -227,6 +233,4 @@ def _check_counts(given: Mapping[str, object] | None) -> None:
         if name not in _COUNTS:
             raise ValueError(f"runconfig_pipeline_params knows no {name!r} (there is: {', '.join(_COUNTS)})")
         if value != 1 or isinstance(value, bool):
-            raise not_yet(
-                f"runconfig_pipeline_params[{name!r}]", "leave it out; a step is one process on this machine"
-            )
+            raise not_yet(f"runconfig_pipeline_params[{name!r}]", "leave it out; a step is one process on this machine")

@@ -11,8 +11,9 @@ from stepwell.authoring.command import CommandStep
 from stepwell.authoring.later import not_yet
 from stepwell.authoring.pipeline import Pipeline
 from stepwell.authoring.python_script import PythonScriptStep
+from stepwell.authoring.runs import SCRIPT_RUN, SOURCE
 from stepwell.authoring.script_run_config import ScriptRunConfig
-from stepwell.authoring.spec import compile as compiled
+from stepwell.authoring.spec import compile_pipeline
 from stepwell.authoring.steps import PipelineStep
 from stepwell.core.spec import PipelineSpec
 from stepwell.errors import UsageError
@@ -21,26 +22,27 @@ if TYPE_CHECKING:
     from stepwell.authoring.experiment import Experiment
     from stepwell.authoring.pipeline_run import PipelineRun
     from stepwell.authoring.script_run import ScriptRun
-    from stepwell.authoring.workspace import Workspace
 
 Json = dict[str, Any]
-SCRIPT_RUN = "azureml.scriptrun"  # the property `azureml.runsource` of a run that is no pipeline
 _PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH")
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
 
 def submission(
     spec: PipelineSpec,
-    workspace: Workspace,
+    workspace: str,
     *,
     experiment: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> Json:
-    """Return the body of `POST /v1/runs` and `POST /v1/plan`, with what this process passes on to its steps."""
+    """Return the body of `POST /v1/runs` and `POST /v1/plan`, with what this process passes on to its steps.
+
+    `workspace` is its id. `options`: `regenerate_outputs`, `force`, `from_step`, `continue_on_step_failure`.
+    """
     return {
-        "workspace": workspace.id,
+        "workspace": workspace,
         "experiment": experiment or spec.name,
         "spec": spec.to_wire(),
         "parameters": dict(parameters or {}),
@@ -82,8 +84,8 @@ def submit_pipeline(
         raise not_yet("submit(pipeline_version=...)", "submit the Pipeline itself")
     options = {"continue_on_step_failure": continue_on_step_failure, "regenerate_outputs": regenerate_outputs}
     body = submission(
-        compiled(pipeline, name=experiment.name),
-        experiment.workspace,
+        compile_pipeline(pipeline, name=experiment.name),
+        experiment.workspace.id,
         experiment=experiment.name,
         parameters=pipeline_parameters,
         options=options,
@@ -98,10 +100,10 @@ def submit_script(experiment: Experiment, config: ScriptRunConfig, tags: Mapping
 
     pipeline = Pipeline(experiment.workspace, _step_of(config))
     body = submission(
-        compiled(pipeline, name=experiment.name), experiment.workspace, experiment=experiment.name, tags=tags
+        compile_pipeline(pipeline, name=experiment.name), experiment.workspace.id, experiment=experiment.name, tags=tags
     )
     run = ScriptRun(experiment, experiment.workspace.client.post("/v1/runs", body)["run"])
-    run.add_properties({"azureml.runsource": SCRIPT_RUN})
+    run.add_properties({SOURCE: SCRIPT_RUN})
     return run
 
 

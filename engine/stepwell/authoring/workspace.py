@@ -58,30 +58,42 @@ class Workspace:
         sku: str = "basic",
         tags: Mapping[str, str] | None = None,
     ) -> None:
-        self._open(Place(workspace_name))
+        self._open(Place(workspace_name), subscription_id, resource_group, tags)
         try:
-            self._row = self.client.get(wire.route("workspaces", workspace_name))
+            self._take(self.client.get(wire.route("workspaces", workspace_name)))
         except NotFoundError as error:
             raise WorkspaceException(error.message, hint=error.hint, code=error.code) from error
-        self._name = str(self._row["name"])
-        self.subscription_id = subscription_id or LOCAL
-        self.resource_group = resource_group or LOCAL
-        self.tags = dict(tags or {})
 
-    def _open(self, where: Place) -> None:
+    def _open(
+        self,
+        where: Place,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
         self._place = where
         self._name = where.name
         self._row: Json | None = None
-        self.subscription_id = LOCAL
-        self.resource_group = LOCAL
-        self.tags: dict[str, str] = {}
-        self.client = Client(Home.from_environment(), start=True)
+        self.subscription_id = subscription_id or LOCAL
+        self.resource_group = resource_group or LOCAL
+        self.tags = dict(tags or {})
+        self.client: Client = Client(Home.from_environment(), start=True)
         weakref.finalize(self, self.client.close)
 
+    def _take(self, row: Json) -> None:
+        self._row = row
+        self._name = str(row["name"])
+
     @classmethod
-    def _at(cls, where: Place) -> Workspace:
+    def _at(
+        cls,
+        where: Place,
+        subscription_id: str | None = None,
+        resource_group: str | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Workspace:
         made = cls.__new__(cls)
-        made._open(where)
+        made._open(where, subscription_id, resource_group, tags)
         return made
 
     @classmethod
@@ -157,14 +169,11 @@ class Workspace:
         With `exist_ok` one that exists is returned as it is, otherwise it is a WorkspaceException.
         `tags` stay with the returned object. All else describes a cloud and means nothing here.
         """
-        made = cls._at(Place(name))
+        made = cls._at(Place(name), subscription_id, resource_group, tags)
         try:
-            made._row = made.client.post("/v1/workspaces", {"name": name, "exist_ok": exist_ok})
+            made._take(made.client.post("/v1/workspaces", {"name": name, "exist_ok": exist_ok}))
         except ConflictError as error:
             raise WorkspaceException(error.message, hint="pass exist_ok=True to use it", code=error.code) from error
-        made.subscription_id = subscription_id or LOCAL
-        made.resource_group = resource_group or LOCAL
-        made.tags = dict(tags or {})
         return made
 
     @classmethod
@@ -176,7 +185,7 @@ class Workspace:
         found: dict[str, Workspaces] = {}
         for row in asking.client.get("/v1/workspaces")["workspaces"]:
             one = cls._at(Place(row["name"], row["id"]))
-            one._row = row
+            one._take(row)
             found.setdefault(row["name"], []).append(one)
         return found
 
@@ -184,8 +193,8 @@ class Workspace:
     def row(self) -> Json:
         """The workspace as the daemon knows it; it is made known where it is not yet."""
         if self._row is None:
-            self._row = place.register(self.client, self._place)
-            self._name = str(self._row["name"])
+            self._take(place.register(self.client, self._place))
+        assert self._row is not None
         return self._row
 
     @property
@@ -269,10 +278,10 @@ class Workspace:
         name = file_name or place.OWN.name
         place.write(folder, name, Place(self.name, self.id))
         if self.row["root"] is None and name == place.OWN.name:
-            self._row = place.register(self.client, Place(self.name, self.id, folder))
+            self._take(place.register(self.client, Place(self.name, self.id, folder)))
 
     def __repr__(self) -> str:
-        return f"Workspace(name={self.name!r}, subscription_id={self.subscription_id!r}, resource_group={self.resource_group!r})"
+        return f"Workspace(name={self.name!r}, id={self._place.id!r})"
 
 
 Workspaces = list[Workspace]

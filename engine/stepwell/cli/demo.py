@@ -43,7 +43,7 @@ def demo(folder: Path, as_json: bool) -> int:
     with Client.connect() as client:
         init.make(client, root)
         say(f"{'copied the sample to' if copied else 'the sample is in'} {root}")
-        submitted = start(client, submission(root / PIPELINE, (), experiment=SAMPLE))
+        submitted = start(client, submission(root / PIPELINE, ()))
         code = watch(client, submitted, str(root / PIPELINE), as_json=as_json)
     if code == 0 and not as_json:
         say(f"\nnow edit a file in {root} and see what runs again, and why:\n  cd {quoted(folder)}")

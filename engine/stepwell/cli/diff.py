@@ -12,6 +12,7 @@ from stepwell.cli.lookup import find_run
 from stepwell.cli.output import here, print_json, show
 from stepwell.cli.tables import table
 from stepwell.cli.terminal import Terminal
+from stepwell.cli.words import short_digests
 
 SECTIONS = {  # name on the wire -> what names a row
     "parameters": ("name",),
@@ -22,8 +23,6 @@ SECTIONS = {  # name on the wire -> what names a row
     "steps": ("step",),
 }
 ABSENT = "-"
-DIGEST = 64  # hex characters
-SHORT = 12  # of which so many tell two apart
 
 
 @click.command()
@@ -45,24 +44,21 @@ def diff(left: str, right: str, workspace: str | None, as_json: bool) -> None:
 def _lines(found: dict[str, Any], left: str, right: str, terminal: Terminal) -> list[str]:
     lines: list[str] = []
     for section, names in SECTIONS.items():
-        rows = [_row(item, names) for item in found.get(section) or ()]
+        rows = [_row(item, names) for item in found[section]]
         if rows:
-            lines += ["", *table(rows, terminal, heads=[section.upper(), left, right])]
+            heads = [section.upper(), *([""] * (len(names) - 1)), left, right]
+            lines += ["", *table(rows, terminal, heads=heads)]
     return lines[1:] or [f"{left} and {right} are the same in every respect"]
 
 
 def _row(item: dict[str, Any], names: tuple[str, ...]) -> list[str]:
-    name = "  ".join(str(item[part]) for part in names)
+    named = [str(item[part]) for part in names]
     if "only_in" in item:
-        return [name, *(("there" if item["only_in"] == side else ABSENT) for side in ("left", "right"))]
-    return [name, _value(item["left"]), _value(item["right"])]
+        return [*named, *("there" if item["only_in"] == side else ABSENT for side in ("left", "right"))]
+    return [*named, _value(item["left"]), _value(item["right"])]
 
 
 def _value(value: Any) -> str:
     if value is None:
         return ABSENT
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    text = str(value)
-    is_digest = len(text) == DIGEST and all(character in "0123456789abcdef" for character in text)
-    return text[:SHORT] if is_digest else text
+    return f"{value:.6g}" if isinstance(value, float) else short_digests(str(value))

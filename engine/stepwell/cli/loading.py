@@ -15,7 +15,6 @@ from stepwell.authoring.workspace import Workspace
 from stepwell.cli.options import split_parameters
 from stepwell.cli.output import say
 from stepwell.core.spec import PipelineSpec
-from stepwell.errors import UsageError, closest
 
 
 def submission(
@@ -46,9 +45,5 @@ def submission(
 
 def compiled(file: Path, workspace: Workspace | None = None) -> tuple[Pipeline, PipelineSpec]:
     """Load `file`; return its pipeline as the author wrote it and as data. Asks the daemon nothing."""
-    path = file.absolute()
-    if not path.exists():
-        near = [entry.name for entry in path.parent.glob("*.py")] if path.parent.is_dir() else []
-        raise UsageError(f"there is no file {str(file)!r}", hint=closest(path.name, near), code="no_file")
     pipeline = load(file, workspace)
-    return pipeline, compile_pipeline(pipeline, folder=path.parent, file=path)
+    return pipeline, compile_pipeline(pipeline, file=file)

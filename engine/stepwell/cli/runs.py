@@ -19,6 +19,7 @@ from stepwell.cli.terminal import Terminal, visible
 from stepwell.ids import now_us
 
 Json = dict[str, Any]
+LIST_SHOWN = 5  # items of a metric that is a list
 _COLORS = {"Finished": "green", "Failed": "red", "Canceled": "yellow", "Running": "blue"}
 
 
@@ -138,7 +139,7 @@ def _why(step: Json) -> str:
 
 def _outputs(run: Json) -> list[list[str]]:
     return [
-        [f"{step['key']}.{output['name']}", words.size(output["bytes"]), output["path"]]
+        [step["key"], output["name"], words.size(output["bytes"]), output["path"]]
         for step in run["steps"]
         for output in step["outputs"]
     ]
@@ -150,10 +151,18 @@ def _metrics(metrics: dict[str, Json]) -> list[list[str]]:
     for key, found in metrics.items():
         for name, metric in sorted(found.items()):
             points = metric["points"]
-            if not points:
-                continue
-            value = points[-1]["value"]
-            text = f"{value:.6g}" if isinstance(value, float) else str(value)
-            note = "" if len(points) == 1 else f"the last of {len(points)}"
-            rows.append([f"{key}.{name}" if key else name, text[:60], note])
+            if points:
+                note = "" if len(points) == 1 else f"the last of {len(points)}"
+                rows.append([key, name, _short(points[-1]["value"]), note])
     return rows
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={_short(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        shown = ", ".join(_short(item) for item in value[:LIST_SHOWN])
+        return f"[{shown}]" if len(value) <= LIST_SHOWN else f"[{shown}, ... {len(value)} in all]"
+    return str(value)

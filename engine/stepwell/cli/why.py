@@ -13,6 +13,7 @@ from stepwell.cli.lookup import find_run, find_step
 from stepwell.cli.output import here, print_json, show
 from stepwell.cli.tables import table
 from stepwell.cli.terminal import Terminal, visible
+from stepwell.cli.words import short_digests
 
 FIELDS = ("verdict", "reason", "changed", "compared_with")
 NOTHING = "-"
@@ -51,4 +52,4 @@ def _lines(run: dict[str, Any], step: dict[str, Any], reason: dict[str, Any], te
 
 
 def _value(value: Any) -> str:
-    return NOTHING if value is None else str(value)
+    return NOTHING if value is None else short_digests(str(value))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
+
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
 def duration(seconds: float | None) -> str:
@@ -41,6 +44,11 @@ def size(count: int | None) -> str:
         if amount < 1024:
             return f"{amount:.1f} {unit}"
     return f"{amount / 1024:.1f} TiB"
+
+
+def short_digests(text: str) -> str:
+    """Return `text` with each digest cut to the twelve characters that tell two apart."""
+    return _DIGEST.sub(lambda found: found[0][:12], text)
 
 
 def count(number: int, noun: str) -> str:

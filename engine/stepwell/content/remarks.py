@@ -47,7 +47,9 @@ def _large(tree: Tree) -> Iterator[str]:
     if size <= BIG_BYTES and len(files) <= BIG_FILES:
         return
     largest = sorted(files, key=lambda entry: -entry.size)[:_LARGEST]
-    lines = [f"the source folder is large: {len(files):,} files, {size / 1e6:,.1f} MB; the largest:"]
+    lines = [
+        f"the source folder is large: {len(files):,} file{'s' * (len(files) != 1)}, {size / 1e6:,.1f} MB; the largest:"
+    ]
     lines += [f"    {entry.size / 1e6:10,.1f} MB  {_shown(entry.path)}" for entry in largest]
     lines.append(
         f"  to leave some out, put lines like these into .amlignore: {'  '.join(map(_shown, _suggested(tree)))}"

@@ -13,9 +13,7 @@ from stepwell import Run
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--digits", type=Path, required=True, help="folder with test.npz, the right answers")
-    parser.add_argument(
-        "--models", type=Path, required=True, nargs="+", help="folders the training steps wrote"
-    )
+    parser.add_argument("--models", type=Path, required=True, nargs="+", help="folders the training steps wrote")
     parser.add_argument("--chosen", type=Path, required=True, help="folder to write the best model to")
     options = parser.parse_args()
 

@@ -19,12 +19,8 @@ BRIGHTEST = 16.0  # the pixels are 0 to 16; every model here prefers 0 to 1
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seed", type=int, required=True, help="decides which scans are held out")
-    parser.add_argument(
-        "--held-out", type=float, required=True, help="share of scans kept for judging, 0 to 1"
-    )
-    parser.add_argument(
-        "--digits", type=Path, required=True, help="folder to write train.npz and test.npz to"
-    )
+    parser.add_argument("--held-out", type=float, required=True, help="share of scans kept for judging, 0 to 1")
+    parser.add_argument("--digits", type=Path, required=True, help="folder to write train.npz and test.npz to")
     options = parser.parse_args()
 
     scans = load_digits()

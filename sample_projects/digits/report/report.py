@@ -51,9 +51,7 @@ def as_html(board: dict) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--chosen", type=Path, required=True, help="folder with the scoreboard and the answers"
-    )
+    parser.add_argument("--chosen", type=Path, required=True, help="folder with the scoreboard and the answers")
     parser.add_argument("--report", type=Path, required=True, help="folder to write the page to")
     options = parser.parse_args()
 
