@@ -41,9 +41,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     soak = os.environ.get("STEPWELL_SOAK") == "1"
     wanted = {"ci": soak or realparts.must_be_here(), "soak": soak}
-    left_out = [
-        item for item in items if any(item.get_closest_marker(t) and not on for t, on in wanted.items())
-    ]
+    left_out = [item for item in items if any(item.get_closest_marker(t) and not on for t, on in wanted.items())]
     if left_out:
         items[:] = [item for item in items if item not in set(left_out)]
         config.hook.pytest_deselected(items=left_out)

@@ -79,9 +79,7 @@ def test_threads_may_share_a_client(daemon: FakeDaemon, client: Client) -> None:
 
     daemon.on("GET", "/v1/hello", answer)
     got: list[str] = []
-    threads = [
-        threading.Thread(target=lambda n=n: got.append(client.get("/v1/hello", n=n)["got"])) for n in range(4)
-    ]
+    threads = [threading.Thread(target=lambda n=n: got.append(client.get("/v1/hello", n=n)["got"])) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -108,14 +106,11 @@ def test_an_error_without_a_reason_says_what_came_instead(daemon: FakeDaemon, cl
         client.get("/v1/hello")
 
     assert str(caught.value) == (
-        "the daemon answered 500 and no reason: 'Internal Server Error'\n"
-        "  try: `stepwell daemon logs` shows more"
+        "the daemon answered 500 and no reason: 'Internal Server Error'\n  try: `stepwell daemon logs` shows more"
     )
 
 
-def test_events_that_are_no_longer_kept_are_a_conflict_with_a_code(
-    daemon: FakeDaemon, client: Client
-) -> None:
+def test_events_that_are_no_longer_kept_are_a_conflict_with_a_code(daemon: FakeDaemon, client: Client) -> None:
     gone = ConflictError("events up to 9 are no longer kept", code="events_gone")
     daemon.on("GET", "/v1/events", Answer({"error": gone.to_wire()}, status=410))
 
@@ -165,9 +160,7 @@ def test_a_write_is_never_sent_twice(daemon: FakeDaemon, client: Client) -> None
     assert len(daemon.asked("POST", "/v1/runs")) == 1
 
 
-def test_a_write_on_a_connection_that_the_daemon_closed_opens_a_new_one(
-    daemon: FakeDaemon, client: Client
-) -> None:
+def test_a_write_on_a_connection_that_the_daemon_closed_opens_a_new_one(daemon: FakeDaemon, client: Client) -> None:
     daemon.on("POST", "/v1/runs", {"run": "r"})
     client.post("/v1/runs", {})
     daemon.drop_connections()
@@ -196,9 +189,7 @@ def test_without_a_daemon_and_without_leave_to_start_one_it_says_so(tmp_path: Pa
     with pytest.raises(MachineError) as caught:
         Client.connect(home, start=False)
 
-    assert str(caught.value) == (
-        f"no daemon is running for the home {str(home.root)!r}\n  try: stepwell daemon start"
-    )
+    assert str(caught.value) == (f"no daemon is running for the home {str(home.root)!r}\n  try: stepwell daemon start")
     assert not home.root.exists()
 
 

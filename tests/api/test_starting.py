@@ -31,9 +31,7 @@ def test_a_daemon_that_says_why_it_cannot_start_is_quoted_with_its_hint(
     with pytest.raises(MachineError) as caught:
         starting.start_daemon(home)
 
-    assert str(caught.value) == (
-        "the daemon could not start (exit code 4): the disk is full\n  try: free some space"
-    )
+    assert str(caught.value) == ("the daemon could not start (exit code 4): the disk is full\n  try: free some space")
 
 
 def test_a_daemon_that_dies_of_a_bug_shows_the_end_of_its_traceback(

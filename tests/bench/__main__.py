@@ -23,9 +23,7 @@ OUT = Path(__file__).resolve().parents[2] / "bench-out"
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SUBJECTS, action="append", help="measure this subject; repeatable")
     parser.add_argument("--check", action="store_true", help="fail when a row is over budget or fell back")
     parser.add_argument("--keep", action="store_true", help="make these numbers the baseline")

@@ -27,9 +27,7 @@ def baseline() -> dict[str, Any]:
     return found
 
 
-def failures(
-    rows: Sequence[Row], limits: dict[str, Any], kept: dict[str, Any], machine: dict[str, str]
-) -> list[str]:
+def failures(rows: Sequence[Row], limits: dict[str, Any], kept: dict[str, Any], machine: dict[str, str]) -> list[str]:
     """Return one line for each row over its limit, without one, or worse than kept on an equal machine.
 
     Worse is more than `fall_back` (a share) and more than the row's `noise`. Numbers of another

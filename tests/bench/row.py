@@ -53,7 +53,5 @@ def interleaved(times: int, *works: Callable[[], object]) -> list[list[float]]:
 
 def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
     """Return p of the best fitting `seconds = c * size**p`: 1 is linear, 2 is quadratic."""
-    slope, _ = statistics.linear_regression(
-        [math.log(size) for size in sizes], [math.log(value) for value in seconds]
-    )
+    slope, _ = statistics.linear_regression([math.log(size) for size in sizes], [math.log(value) for value in seconds])
     return slope

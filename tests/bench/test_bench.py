@@ -45,9 +45,7 @@ def test_numbers_of_another_machine_are_not_compared() -> None:
 
 
 def test_a_row_that_nobody_budgeted_fails() -> None:
-    assert judgement.failures([row(1.0, "b")], LIMITS, kept(1.0), MACHINE) == [
-        "b: has no entry in budgets.json"
-    ]
+    assert judgement.failures([row(1.0, "b")], LIMITS, kept(1.0), MACHINE) == ["b: has no entry in budgets.json"]
 
 
 def test_growth_is_the_exponent_of_the_sizes() -> None:

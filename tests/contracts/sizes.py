@@ -56,11 +56,7 @@ def main() -> int:
     for line in found:
         print(line)
     count = sum(1 for _ in python_files(REPOSITORY))
-    print(
-        f"sizes and names: {count} files, {len(found)} over"
-        if found
-        else f"sizes and names: {count} files, ok"
-    )
+    print(f"sizes and names: {count} files, {len(found)} over" if found else f"sizes and names: {count} files, ok")
     return 1 if found else 0
 
 

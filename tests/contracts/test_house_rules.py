@@ -48,9 +48,7 @@ def test_no_test_sees_the_home_of_the_user() -> None:
     assert Home.from_environment().root != Home.at("~/.stepwell").root
 
 
-def test_a_process_of_a_home_is_found_by_its_variables(
-    tmp_path: Path, sleeper: subprocess.Popen[bytes]
-) -> None:
+def test_a_process_of_a_home_is_found_by_its_variables(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     found = wait_until(lambda: left_behind.survivors(tmp_path), within_s=5)
 
     assert [(one.pid, one.words) for one in found] == [(sleeper.pid, ("/bin/sleep", "60"))]

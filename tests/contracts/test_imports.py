@@ -62,9 +62,7 @@ def test_the_island_is_imported_by_itself() -> None:
 
 def test_the_import_contracts_hold() -> None:
     command = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run(
-        [command, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([command, "--no-cache"], cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
     assert done.returncode == 0, done.stdout
 

@@ -32,11 +32,7 @@ def bootstrapped(words: list[str], script: str, *arguments: str) -> list[str]:
     return [*words, str(ISLAND / "bootstrap.py"), script, *arguments]
 
 
-def run(
-    words: list[str], folder: Path, variables: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
+def run(words: list[str], folder: Path, variables: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run in `folder` with next to no environment; no byte-code is written beside the island."""
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1", **(variables or {})}
-    return subprocess.run(
-        words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False)

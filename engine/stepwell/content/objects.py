@@ -145,7 +145,7 @@ class Objects:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             seen = os.fstat(handle)
-            alone = not seen.st_mode & 0o111
+            alone = seen.st_nlink == 1 and not seen.st_mode & 0o111
             if alone or seen.st_size > SMALL:
                 digest = hash_handle(handle, seen.st_size)
                 _held_still(handle, seen, path)

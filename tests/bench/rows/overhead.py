@@ -2,7 +2,8 @@
 
 The whole command is measured, with the daemon up: reading the pipeline file, submitting, deciding,
 launching, logging, the durable state, and following the run to its end. Each repetition gives the
-steps another argument, so none of them can be reused.
+steps another argument, so none of them can be reused; the number keeps two of them from being the
+same work, which would be done once.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from stepwell import CommandStep, Pipeline, PipelineParameter, Workspace
 token = PipelineParameter("token", default_value="0")
 steps = []
 for number in range({steps}):
-    step = CommandStep(command=[{program!r}, token], name=f"step_{{number}}", compute_target="local")
+    step = CommandStep(command=[{program!r}, str(number), token], name=f"step_{{number}}", compute_target="local")
     if {chained} and steps:
         step.run_after(steps[-1])
     steps.append(step)

@@ -61,9 +61,7 @@ def _step(number: int, *, chained: bool) -> StepSpec:
 
 
 def _recipe(step: StepSpec) -> Manifest:
-    return recipe(
-        step, type_version="1", parameters={}, source=None, hash_paths={}, environment={}, variables={}
-    )
+    return recipe(step, type_version="1", parameters={}, source=None, hash_paths={}, environment={}, variables={})
 
 
 def _content(key: str) -> str:
