@@ -8,8 +8,6 @@ so that it never hides a real one).
 Imports nothing that the interpreter has not imported itself: a step's start-up time is a promise.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 
-def _run(script: str, arguments: list[str]) -> None:
+def _run(script: str, arguments: "list[str]") -> None:
     path = os.path.abspath(script)
     try:
         with open(path, "rb") as file:
@@ -59,7 +57,7 @@ def _cut_own_frames() -> None:
     """
     shown = sys.excepthook
 
-    def hook(kind: type[BaseException], value: BaseException, traceback: TracebackType | None) -> None:
+    def hook(kind: "type[BaseException]", value: BaseException, traceback: "TracebackType | None") -> None:
         while traceback is not None and traceback.tb_frame.f_globals is _run.__globals__:
             traceback = traceback.tb_next
         shown(kind, value.with_traceback(traceback), traceback)

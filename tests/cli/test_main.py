@@ -12,9 +12,11 @@ import pytest
 from stepwell.api.wire import VERSION
 from stepwell.cli import main
 from stepwell.errors import ConflictError, MachineError, StepFailedError, UsageError
+from stepwell.paths import Home
 from support.command_line import stepwell
 from support.fake_daemon import Answer, FakeDaemon
 
+COMMAND = (sys.executable, "-c", "from stepwell.cli.main import main; main()")
 HEAVY = "sqlmodel sqlalchemy starlette fastapi pydantic httpx textual watchdog pynvml numpy pandas torch rich"
 
 
@@ -123,7 +125,7 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(daemon: FakeDae
     step = {"step_run": "s", "key": "one", "reused": False, "attempts": 1}
     daemon.on("GET", "/v1/runs/1", {"number": 1, "run": "r", "steps": [step]})
     daemon.on("GET", "/v1/step_runs/s/log", Answer(b"x" * 65536))  # never done: there is always more
-    words = [sys.executable, "-c", "from stepwell.cli.main import main; main()", "logs", "-f", "1", "one"]
+    words = [*COMMAND, "logs", "-f", "1", "one"]
 
     command = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=dict(os.environ))
     with command:
@@ -133,3 +135,21 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_word(daemon: FakeDae
         errors = command.stderr.read()
 
     assert (command.returncode, errors) == (141, b"")
+
+
+@pytest.mark.parametrize("closed", ["stdout", "stderr"])
+def test_a_closed_stream_is_no_reason_to_fail(home: Home, closed: str) -> None:
+    number = {"stdout": 1, "stderr": 2}[closed]
+    words = ["/bin/sh", "-c", f'exec "$@" {number}>&-', "sh", *COMMAND, "daemon", "status"]
+
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+
+    assert (done.returncode, done.stdout) == (4, "")
+    assert done.stderr.startswith("no daemon is running") is (closed == "stdout")
+
+
+def test_a_group_without_a_command_shows_its_help() -> None:
+    said = stepwell("daemon")
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("Usage: stepwell daemon ")

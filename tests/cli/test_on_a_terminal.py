@@ -17,9 +17,9 @@ from support.wire_samples import a_failed_step, a_run, a_step, an_event, events_
 RUN = "0190aaaa-run"
 WATCH = (
     "import sys; from stepwell.api.client import Client; from stepwell.paths import Home\n"
-    "from stepwell.cli.main import escape_odd_characters as escape\n"
+    "from stepwell.cli.main import make_streams_safe\n"
     "from stepwell.cli.submit import watch\n"
-    "escape()\n"
+    "make_streams_safe()\n"
     f"sys.exit(watch(Client(Home.from_environment()), {{'run': {RUN!r}, 'number': 12}}, 'p.py', as_json=False))"
 )
 

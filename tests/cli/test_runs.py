@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stepwell.errors import NotFoundError
+from stepwell.errors import MachineError, NotFoundError
 from support.command_line import stepwell
 from support.fake_daemon import Answer, FakeDaemon
 from support.wire_samples import a_failed_step, a_run, a_step
@@ -73,6 +73,15 @@ def test_show_names_steps_outputs_metrics_and_warnings(daemon: FakeDaemon) -> No
     assert ["train", "loss", "0.25", "the", "last", "of", "3"] in [line.split() for line in said.out.splitlines()]
 
 
+def test_show_of_a_run_that_never_got_to_a_step_says_why(daemon: FakeDaemon) -> None:
+    error = MachineError("the disk is full", hint="free some space")
+    run = a_run(status="Failed", error=error.to_wire())
+    daemon.on("GET", "/v1/runs/12", run)
+    _without_metrics(daemon, run)
+
+    assert stepwell("show", "12").out.endswith("\n\nthe disk is full\n  try: free some space\n")
+
+
 def test_show_as_json_has_the_fields_of_run_and_no_others(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/runs/12", a_run(a_step("train")))
 
@@ -134,6 +143,14 @@ def test_odd_step_names_are_shown_harmless(daemon: FakeDaemon, name: str) -> Non
 
     assert said.code == 0
     assert not set(said.out) & {"\x1b", "\x07", "\u202e"}
+
+
+def test_an_odd_step_is_found_by_what_is_shown_of_it_and_its_error_is_harmless(daemon: FakeDaemon) -> None:
+    daemon.on("GET", "/v1/runs/last", a_run(a_step("a\x1b[31mb\nc", step_run="odd")))
+    daemon.on("GET", "/v1/step_runs/odd/log", b"hello")
+
+    assert stepwell("logs", "last", "ab\\nc").out == "hello"
+    assert stepwell("logs", "last", "x\x07").err == "no step named 'x\\x07' (there is: ab\nc)\n"
 
 
 def test_a_run_whose_sources_are_being_read_has_no_steps_yet(daemon: FakeDaemon) -> None:

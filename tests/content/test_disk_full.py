@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from content.disk import Disk
 from content.folders_on_disk import contents, traits, write
 from stepwell.content.artifacts import ObjectStore
 from stepwell.content.hashing import SMALL
@@ -16,32 +17,14 @@ from stepwell.content.snapshots import freeze
 from stepwell.errors import MachineError
 from stepwell.paths import Home
 
-WRITES = ("write", "link", "rename", "mkdir", "symlink", "sendfile", "copy_file_range", "makedirs")
 
-
-class Disk:
-    """Lets so many operations that take space through, then says ENOSPC to every one until told otherwise."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.left: int | None = None
-        for name in WRITES:
-            monkeypatch.setattr(os, name, self._guarded(getattr(os, name)))
-        monkeypatch.setattr(os, "open", self._guarded(os.open, only_new=True))
-
-    def _guarded(self, real: Callable[..., object], *, only_new: bool = False) -> Callable[..., object]:
-        def call(*words: object, **named: object) -> object:
-            if self.left is not None and not (only_new and not int(str(words[1])) & os.O_CREAT):
-                if self.left <= 0:
-                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-                self.left -= 1
-            return real(*words, **named)
-
-        return call
+def full() -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
+    return Disk(monkeypatch, full)
 
 
 def until_it_fits(disk: Disk, act: Callable[[], object]) -> Iterator[MachineError]:

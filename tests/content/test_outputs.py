@@ -154,10 +154,13 @@ def test_an_output_that_went_is_the_steps_failure(store: ObjectStore, made: Path
     assert str(caught.value) == "cannot read the output 'model': No such file or directory"
 
 
+@pytest.mark.parametrize("names", [1, 2])
 def test_an_output_that_is_still_being_written_is_the_steps_failure(
-    store: ObjectStore, made: Path, monkeypatch: pytest.MonkeyPatch
+    store: ObjectStore, made: Path, monkeypatch: pytest.MonkeyPatch, names: int
 ) -> None:
     (made / "log").write_text("x")
+    if names == 2:
+        os.link(made / "log", made / "log too")
     look = os.fstat
 
     def look_and_write(handle: int) -> os.stat_result:

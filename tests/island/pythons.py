@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from support import realparts
 
 from island.real_launcher import ISLAND
+from support import realparts
 
 PYTHONS = [
     pytest.param("this", id="this"),

@@ -49,7 +49,7 @@ def test_a_script_sees_what_it_would_see(python: str, tmp_path: Path) -> None:
     "text",
     [
         "raise ValueError('no')",
-        "def f():\n    1 / 0\n\ndef g():\n    try:\n        f()\n    except Exception as e:\n        raise KeyError(3) from e\n\ng()",
+        "def f():\n    1 / 0\ntry:\n    f()\nexcept ZeroDivisionError as error:\n    raise KeyError(3) from error",
         "import broken",
         "def f(:\n",
         "import sys; sys.exit()",
@@ -153,14 +153,13 @@ def test_a_real_stepwell_is_never_hidden(python: str, tmp_path: Path) -> None:
 
 def test_nothing_that_is_installed_beside_the_island_becomes_importable(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(
-        "import stepwell_step, importlib.util\n"
-        "print([importlib.util.find_spec(name) for name in ('blake3', 'stepwell.core', 'stepwell_tui')])\n"
+        "import importlib.util, stepwell_step\n"
+        "print([importlib.util.find_spec(name) for name in ('blake3', 'stepwell_tui', 'pytest')])\n"
     )
 
     done = run(bootstrapped(bare("this"), "train.py"), tmp_path)
 
-    assert done.stdout == "" or "None" in done.stdout
-    assert "blake3" not in done.stdout
+    assert done.stdout == "[None, None, None]\n"
 
 
 def test_the_bootstrap_imports_nothing_of_its_own(python: str, tmp_path: Path) -> None:
@@ -169,7 +168,7 @@ def test_the_bootstrap_imports_nothing_of_its_own(python: str, tmp_path: Path) -
     direct, ours = both(python, tmp_path, "train.py")
 
     extra = set(eval(ours[1])) - set(eval(direct[1]))
-    assert extra == {"__stepwell_bootstrap__", "__future__"}
+    assert extra == {"__stepwell_bootstrap__"}
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="-P came with Python 3.11")

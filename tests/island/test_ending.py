@@ -29,20 +29,20 @@ while not os.path.exists("daemon.pid") or not open("daemon.pid").read().endswith
     time.sleep(0.001)
 """
 SAVING = """
-import signal, sys, time
+import os, signal, sys, time
 def save(*_):
     time.sleep(float(sys.argv[1]))
-    print("saved", flush=True)
+    os.write(1, b"saved\\n")
     sys.exit(7)
 signal.signal(signal.SIGTERM, save)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True:
     time.sleep(1000)
 """
 DEAF = """
-import signal, sys, time
-signal.signal(signal.SIGTERM, lambda *_: print("no", flush=True))
-print("ready", flush=True)
+import os, signal, time
+signal.signal(signal.SIGTERM, lambda *_: os.write(1, b"no\\n"))
+os.write(1, b"ready\\n")
 while True:
     time.sleep(1000)
 """

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from stepwell.core.spec import ParameterSpec, RetrySpec
@@ -196,3 +198,13 @@ def test_of_many_attempts_only_the_newest_folders_are_kept_whole_and_every_log(l
     folders = [live.home.attempt(run["steps"][0]["attempt"]) for run in runs]
     wait_until(lambda: [folder for folder in folders if (folder / "work").exists()] == folders[2:], within_s=10)
     assert [live.log(run["run"], "prints") for run in runs] == [f"{number}\n" for number in range(7)]
+
+
+def test_the_path_of_an_output_can_be_opened_although_no_step_reads_it(live: Live) -> None:
+    run = live.run(
+        shell("makes", "echo 1 > $out_file; mkdir $out_all; echo 2 > $out_all/x", writes=["file", "all"]),
+    )
+
+    paths = {output["name"]: Path(output["path"]) for output in run["steps"][0]["outputs"]}
+    assert paths["file"].read_text() == "1\n"
+    assert (paths["all"] / "x").read_text() == "2\n"

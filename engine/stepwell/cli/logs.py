@@ -61,7 +61,7 @@ def logs(run: str, step: str | None, follow: bool, stream: str, attempt: int | N
             return
         chosen = find_step(found, step)
         if chosen["reused"]:
-            say(f"step {visible(chosen['key'])!r} was reused; this is its log of run {chosen['reused_run']}")
+            say(f"step '{visible(chosen['key'])}' was reused; this is its log of run {chosen['reused_run']}")
         if attempt is None and follow and not chosen["reused"]:
             tail(client, chosen["step_run"], stream, _raw)
         else:
@@ -99,7 +99,7 @@ def tail(client: Client, step_run: str, stream: str, write: Write) -> None:
                 return
             time.sleep(RETRY_LOOK_S)
         number += 1
-        say(f"step {visible(step['key'])!r} is tried again, attempt {number}")
+        say(f"step '{visible(step['key'])}' is tried again, attempt {number}")
 
 
 class _Prefixed:

@@ -8,6 +8,7 @@ from typing import Any
 from stepwell.api import wire
 from stepwell.api.client import Client
 from stepwell.authoring.place import nearest
+from stepwell.cli.terminal import visible
 from stepwell.core.states import RUN_TERMINAL
 from stepwell.errors import ConflictError, UsageError, unknown
 
@@ -39,7 +40,7 @@ def find_run(client: Client, ref: str, workspace: str | None) -> Json:
 
 
 def find_step(run: Json, name: str) -> Json:
-    """Return the step of that key, or of that step run id.
+    """Return the step of that key, as it is or as it is shown, or of that step run id.
 
     Raises NotFoundError naming those there are, and ConflictError where there are none yet.
     """
@@ -51,6 +52,6 @@ def find_step(run: Json, name: str) -> Json:
             code="not_planned",
         )
     for step in steps:
-        if name in (step["key"], step["step_run"]):
+        if name in (step["key"], visible(step["key"]), step["step_run"]):
             return step
     raise unknown("step", name, [step["key"] for step in steps])

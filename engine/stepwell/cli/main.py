@@ -79,7 +79,7 @@ class Stepwell(click.Group):
         **extra: Any,
     ) -> Any:
         """Run a command line and exit with its code."""
-        escape_odd_characters()
+        make_streams_safe()
         words = sys.argv[1:] if args is None else list(args)
         name = prog_name or "stepwell"
         asked = os.environ.get(COMPLETION_VARIABLE)
@@ -96,16 +96,21 @@ class Stepwell(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def escape_odd_characters() -> None:
-    """From now on show what stdout and stderr cannot encode as escapes: nothing dies of a file's name."""
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(errors="backslashreplace")
+def make_streams_safe() -> None:
+    """Let nothing die of stdout or stderr: what they cannot encode is escaped, a closed one is /dev/null."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # started with `>&-`
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  for the program's life
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _exit_code(error: Exception | KeyboardInterrupt) -> int:
     """Tell the user what happened, and return the code that says it to programs."""
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        _tell(error.format_message())
+        return 2
     if isinstance(error, click.UsageError):
         where = error.ctx.command_path if error.ctx else "stepwell"
         message = error.format_message().rstrip(".")
@@ -149,7 +154,10 @@ def _bug(error: Exception) -> int:
 
 
 def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Print a message, whose quoted words may be anything, without what would act on a terminal."""
+    from stepwell.cli.terminal import visible
+
+    print("\n".join(visible(line) for line in text.split("\n")), file=sys.stderr, flush=True)
 
 
 @click.group(

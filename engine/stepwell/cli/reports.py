@@ -76,12 +76,12 @@ def failure(client: Client, run: Json, terminal: Terminal) -> list[str]:
         return []
     first = broken[0]
     key = visible(first["key"])
-    lines = ["", terminal.paint(f"step {key!r} {first['status'].lower()}: {how(first)}", "red")]
+    lines = ["", terminal.paint(f"step '{key}' {first['status'].lower()}: {how(first)}", "red")]
     tail = log_tail(client, first["step_run"])
     bar = "│" if terminal.unicode else "|"
     lines += [f"  {bar} {line}" for line in tail] or ["  it wrote nothing"]
     lines.append(f"  all of it: stepwell logs {run['number']} {_quoted(first['key'])}")
-    lines += [f"step {visible(step['key'])!r} {step['status'].lower()} too: {how(step)}" for step in broken[1:]]
+    lines += [f"step '{visible(step['key'])}' {step['status'].lower()} too: {how(step)}" for step in broken[1:]]
     return lines
 
 

@@ -16,6 +16,7 @@ from stepwell.cli.output import show as print_lines
 from stepwell.cli.reports import plain_run, summary
 from stepwell.cli.tables import table
 from stepwell.cli.terminal import Terminal, visible
+from stepwell.errors import from_wire
 from stepwell.ids import now_us
 
 Json = dict[str, Any]
@@ -103,7 +104,10 @@ def _details(run: Json, metrics: dict[str, Json], terminal: Terminal) -> list[st
     if run["tags"]:
         lines.append("tags        " + ", ".join(visible(f"{n}={v}") for n, v in run["tags"].items()))
     lines += [f"warning     {visible(text)}" for text in run.get("warnings") or ()]
-    lines += ["", *_steps(run, terminal)]
+    if run["error"]:
+        lines += ["", *str(from_wire(run["error"])).splitlines()]
+    if run["steps"]:
+        lines += ["", *_steps(run, terminal)]
     for title, rows in (("outputs", _outputs(run)), ("metrics", _metrics(metrics))):
         if rows:
             lines += ["", terminal.paint(title.upper(), "dim"), *table(rows, terminal)]

@@ -39,7 +39,7 @@ def why(run: str, step: str, workspace: str | None, as_json: bool) -> None:
 def _lines(run: dict[str, Any], step: dict[str, Any], reason: dict[str, Any], terminal: Terminal) -> list[str]:
     verbs = {"run": "ran", "reuse": "was reused", "wait": "waits", "skip": "was skipped"}
     done = verbs.get(reason["verdict"], "is undecided") if reason["verdict"] else step["status"].lower()
-    lines = [visible(f"step {step['key']!r} of run {run['number']} {done}: {reason['reason']}")]
+    lines = [visible(f"step '{step['key']}' of run {run['number']} {done}: {reason['reason']}")]
     if reason["changed"]:
         compared = reason.get("compared_run")
         lines.append(f"against run {compared}:" if compared else "what differs:")

@@ -90,7 +90,7 @@ class StatCache:
         """Take what a walk found. What it did not find is forgotten."""
         known = self._folders
         same = len(known) == len(folders) and all(known.get(prefix) is folder for prefix, folder in folders.items())
-        self._dirty = self._dirty or not same or summary != self._summary
+        self._dirty = self._dirty or not same
         self._summary, self._folders = summary, dict(folders)
 
     def forget(self, prefix: str) -> None:

@@ -67,6 +67,8 @@ def collect(step: StepSpec, folder: Path, store: ObjectStore, inputs: Mapping[st
             if error.kind == "machine":
                 raise
             return Result(AttemptState.FAILED, error.message, record, kept, warnings)
+    for _, artifact in (*made, *kept):
+        store.materialize(artifact.digest)  # people open what they are shown, and steps below need it anyway
     return Result(state, None, record, (*made, *kept), warnings, reusable=not written)
 
 
