@@ -28,7 +28,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 # times does not go back to the network.
 STAMP := $(VENV)/.installed-$(shell cksum < pyproject.toml | tr -s ' ' '-')
 
-.PHONY: help venv compiled demo test check bench bench-check soak clean distclean
+.PHONY: help venv compiled demo test check bench bench-check bench-keep soak clean distclean
 
 help:
 	@awk '/^$$/ {exit} {sub(/^# ?/, ""); print}' Makefile
@@ -75,6 +75,10 @@ bench: compiled
 
 bench-check: compiled
 	@PYTHONPATH=tests $(BIN)/python -m bench --check
+
+# Make the numbers of this machine the kept ones: tests/bench/baseline.json and docs/performance.md.
+bench-keep: compiled
+	@PYTHONPATH=tests $(BIN)/python -m bench --keep
 
 soak: compiled
 	@STEPWELL_SOAK=1 STEPWELL_CI=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not alone" --timeout 0 $(PYTEST_ARGS)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stepwell.errors import MachineError
 
+HOME_MARK = ".stepwell-home"  # lies in every home, so that no snapshot takes one in
 SUN_PATH_MAX = 107  # bytes a unix socket address holds on Linux, less the closing NUL
 
 
@@ -93,6 +94,7 @@ class Home:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             for part in (self.store, self.trees, self.staging, self.attempts, self.stat_caches, self.backups):
                 part.mkdir(mode=0o700, exist_ok=True)
+            (self.root / HOME_MARK).touch(mode=0o600)
         except OSError as error:
             raise MachineError(
                 f"cannot use {str(self.root)!r} as the home: {error.strerror}",

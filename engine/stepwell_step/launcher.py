@@ -1,8 +1,8 @@
 """The fork server of one home: `python -I -S launcher.py HOME`.
 
 It has imported what a shim needs, so an attempt costs two forks and an exec and no interpreter
-start; and one shim, with the process that will be its step, always waits ready, so that whoever
-launches one attempt does not even wait for the forks. It outlives the daemon, brings it back while
+start; and a few shims, each with the process that will be its step, always wait ready, so that
+whoever launches an attempt does not even wait for the forks. It outlives the daemon, brings it back while
 there is work (`revival`), and is needed by no shim: if it dies, attempts go on and a new launcher
 takes over.
 
@@ -43,6 +43,7 @@ from stepwell_step import shim as supervisor
 from stepwell_step.revival import Revival
 
 SUN_PATH_MAX = 107
+SPARES = 2
 LINGER_S = 10.0  # how long a new launcher waits for its first caller
 LINE_MAX = 1 << 20
 
@@ -82,7 +83,8 @@ class Launcher:
         self._poll = select.poll()
         self._actions: Dict[int, Callable[[], None]] = {}
         self._callers: List[_Caller] = []
-        self._spare: Optional[_Shim] = None
+        self._spares: List[_Shim] = []
+        self._wanting = True
         self._shims: Dict[int, str] = {}  # pid -> folder of those that have an attempt
         self._linger_until = time.monotonic() + LINGER_S
         self._listener = self._listen()
@@ -92,8 +94,8 @@ class Launcher:
 
     def run(self) -> None:
         while not self._finished():
-            if self._spare is None and not self._poll.poll(0):  # nobody waits: prepare for the next
-                self._spare = self._fork()
+            if self._wanting and not self._poll.poll(0):  # nobody waits: prepare for the next ones
+                self._prepare()
             for handle, _ in self._poll.poll(self._wait_ms()):
                 action = self._actions.get(handle)
                 if action is not None:  # an earlier action of this round may have closed it
@@ -234,10 +236,8 @@ class Launcher:
     def _launch(self, caller: _Caller, request: Any, folder: str, again: bool = False) -> None:
         """Hand the attempt to the shim that waits, or to a new one. `again`: the first was killed meanwhile."""
         try:
-            if self._spare is None or again:
-                shim = self._fork()
-            else:
-                shim, self._spare = self._spare, None
+            shim = self._spares.pop(0) if self._spares and not again else self._fork()
+            self._wanting = not self._spares
             shim.caller, shim.request, shim.folder, shim.again = caller, request, folder, again
             try:
                 shim.channel.send(os.fsencode(folder))
@@ -249,8 +249,16 @@ class Launcher:
             return
         self._shims[shim.pid] = folder
 
+    def _prepare(self) -> None:
+        """Have SPARES shims wait. Several at once, because each fork makes us copy our own pages anew."""
+        self._wanting = False  # a machine that cannot fork now is asked again at the next launch, not in a circle
+        try:
+            while len(self._spares) < SPARES:
+                self._spares.append(self._fork())
+        except OSError as error:
+            print(f"stepwell launcher: cannot fork a supervisor: {error}", flush=True)
+
     def _fork(self) -> _Shim:
-        """Fork a shim. It closes all that is ours: a shim must never keep our locks or connections open."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         try:
             pid = os.fork()
@@ -259,12 +267,8 @@ class Launcher:
             theirs.close()
             raise
         if pid == 0:
-            try:
-                signal.set_wakeup_fd(-1)
-                for handle in (*self._actions, self._wake_writer, self._home_lock, ours.fileno()):
-                    os.close(handle)
-            finally:
-                supervisor.run(theirs.detach(), self._machine)
+            foreign = (*self._actions, self._wake_writer, self._home_lock, ours.detach())
+            supervisor.run(theirs.detach(), self._machine, foreign)
         theirs.close()
         shim = _Shim(pid, ours)
         self._watch(ours.fileno(), lambda: self._answered(shim))
@@ -289,8 +293,8 @@ class Launcher:
     def _close(self, shim: _Shim) -> None:
         self._unwatch(shim.channel.fileno())
         shim.channel.close()
-        if self._spare is shim:
-            self._spare = None
+        if shim in self._spares:
+            self._spares.remove(shim)
 
     def _reap(self) -> None:
         """Collect every child that has ended: shims, the daemon, and orphans that became ours."""
@@ -309,8 +313,8 @@ class Launcher:
                 self._revival.pid = None
                 if not any(caller.daemon for caller in self._callers) and self._revival.due is None:
                     self._revival.lost(time.monotonic())
-            if self._spare is not None and pid == self._spare.pid:
-                self._close(self._spare)
+            for spare in [spare for spare in self._spares if spare.pid == pid]:
+                self._close(spare)
             folder = self._shims.pop(pid, None)
             if folder is not None and status != 0:
                 descendants.end_orphans(folder, {*self._shims, self._revival.pid or 0})

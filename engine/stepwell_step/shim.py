@@ -19,14 +19,13 @@ If the shim itself is killed the step dies with it and no exit.json is written: 
 
 from __future__ import annotations
 
-import gc
 import os
 import resource
 import select
 import signal
 import time
 import traceback
-from typing import Any, Dict, NamedTuple, NoReturn, Optional
+from typing import Any, Dict, NamedTuple, NoReturn, Optional, Sequence
 
 from stepwell_step import attempt, descendants, spawn
 from stepwell_step.pump import CHUNK, ERR, OUT, Log, Pump
@@ -59,8 +58,12 @@ class _Ending(NamedTuple):
     message: str
 
 
-def run(channel: int, machine: Machine) -> NoReturn:
+def run(channel: int, machine: Machine, foreign: Sequence[int]) -> NoReturn:
     """Wait for an attempt, supervise it and exit. `channel`: one end of a SEQPACKET pair to the launcher.
+
+    `foreign`: the launcher's own handles, closed here: a shim must never keep its locks or connections
+    open. The step's process is forked before anything else: after a fork, each page that is written
+    to is copied, and what we had copied before would be copied again.
 
     In comes the attempt's folder, one message of bytes; its end means that we are not needed. Out
     goes one message: {"pid", "shim_pid", "started_us"} once started.json or exit.json is there, or
@@ -68,8 +71,19 @@ def run(channel: int, machine: Machine) -> NoReturn:
     """
     code = 0
     try:
-        gc.disable()
-        _Shim(channel, machine).run()
+        signal.set_wakeup_fd(-1)  # its other end is the launcher's
+        child, failure = None, ""
+        try:
+            child = spawn.fork((channel, *foreign))
+        except OSError as error:  # no process, handle or memory left: said to whoever wants a step
+            failure = f"cannot start a process: {(error.strerror or str(error)).lower()}"
+        for handle in foreign:
+            os.close(handle)
+        if child is None:
+            if os.read(channel, 8192):
+                os.write(channel, attempt.encode({"error": failure}))
+        else:
+            _Shim(channel, machine, child).run()
     except BaseException:  # noqa: BLE001  the top of a process: a bug of ours belongs into the launcher's log
         traceback.print_exc()
         code = 70
@@ -82,14 +96,14 @@ class _Unstarted(Exception):
 
 
 class _Shim:
-    def __init__(self, channel: int, machine: Machine) -> None:
+    def __init__(self, channel: int, machine: Machine, child: spawn.Child) -> None:
         os.setsid()
         spawn.prctl(spawn.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
         spawn.prctl(spawn.PR_SET_NAME, b"stepwell-shim", 0, 0, 0)
         self._channel = channel
         self._machine = machine
+        self._child = child
         self._wake = self._listen()
-        self._child = spawn.fork()
         self._status: Optional[int] = None  # of the step's main process, once it has ended
         self._ended_at = 0.0
         self._ended_us = 0
@@ -119,12 +133,12 @@ class _Shim:
         poll.register(self._channel, select.POLLIN)
         poll.register(self._wake, select.POLLIN)
         while True:
+            if os.waitpid(self._child.pid, os.WNOHANG)[0]:  # somebody killed it: another shim takes the job
+                return b""
             ready = [handle for handle, _ in poll.poll()]
             if self._channel in ready:
                 return os.read(self._channel, 8192)
             os.read(self._wake, 512)
-            if os.waitpid(self._child.pid, os.WNOHANG)[0]:  # somebody killed it: another shim takes the job
-                return b""
 
     def _rehearse(self) -> None:
         """Go the way of an attempt once, in a folder that cannot be, as `spawn._rehearse` does."""

@@ -16,7 +16,7 @@ import errno
 import marshal
 import os
 import signal
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 PR_SET_PDEATHSIG = 1
 PR_SET_NAME = 15
@@ -106,8 +106,8 @@ class Child:
         os.waitpid(self.pid, 0)
 
 
-def fork() -> Child:
-    """Fork the process that will be the step. Raises OSError where the machine has no process or pipe left."""
+def fork(foreign: Sequence[int] = ()) -> Child:
+    """Fork the process that will be the step; it closes `foreign`. Raises OSError where the machine has none left."""
     supervisor = os.getpid()
     null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
     out, out_w = os.pipe()
@@ -117,7 +117,8 @@ def fork() -> Child:
     pid = os.fork()
     if pid == 0:
         try:
-            os.close(gate)  # or we would never see the end of a supervisor that is gone
+            for handle in (gate, *foreign):  # or nobody would see that the other end of them is gone
+                os.close(handle)
             _become(supervisor, (null, out_w, err_w), gate_r, failure_w)
         finally:
             os._exit(127)
@@ -130,7 +131,6 @@ def fork() -> Child:
 
 def _become(supervisor: int, streams: Tuple[int, int, int], gate: int, failure: int) -> None:
     """In the child: wait for the order and become the step. Returns only where that fails, having said why."""
-    signal.set_wakeup_fd(-1)  # its other end is the shim's
     os.setsid()
     prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != supervisor:  # it died before the line above

@@ -140,6 +140,37 @@ def test_equal_names_are_told_apart_by_number() -> None:
     assert spec.step("a#2").inputs[0].step == "a"
 
 
+edges = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7), st.booleans()), max_size=14)
+
+
+@given(edges, st.randoms())
+def test_listing_the_last_steps_describes_the_same_as_listing_all_in_any_order(
+    pairs: list[tuple[int, int, bool]], random: Any
+) -> None:
+    made = [PipelineData(f"d{number}") for number in range(8)]
+    reads: dict[int, list[PipelineData]] = {}
+    after: dict[int, list[int]] = {}
+    for one, other, by_data in pairs:
+        above, below = sorted((one, other))
+        if above != below and by_data and made[above] not in reads.get(below, []):
+            reads.setdefault(below, []).append(made[above])
+        elif above != below:
+            after.setdefault(below, []).append(above)
+    steps = [step(f"s{number}", reads.get(number), [made[number]]) for number in range(8)]
+    for below, numbers in after.items():
+        for above in numbers:
+            steps[below].run_after(steps[above])
+    waited_for = {above for below in range(8) for above in after.get(below, [])}
+    waited_for |= {int(data.name[1:]) for read in reads.values() for data in read}
+    last = [one for number, one in enumerate(steps) if number not in waited_for]
+    random.shuffle(steps)
+
+    closed, listed = compiled(last), compiled(steps, resolve_closure=False)
+
+    assert {one.key: one for one in closed.steps} == {one.key: one for one in listed.steps}
+    assert [one.key for one in listed.steps] == [one.name for one in steps]
+
+
 # --- order
 
 

@@ -184,7 +184,7 @@ def test_what_cannot_be_read_is_told_with_its_line(text: str, line: int, shown: 
 
 
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot read the conda file .*: No such file or directory"):
+    with pytest.raises(UsageError, match=r"cannot read the conda file .*: No such file or directory"):
         CondaDependencies(tmp_path / "none.yml")
 
 

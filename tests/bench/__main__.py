@@ -15,7 +15,7 @@ import time
 from importlib import import_module
 from pathlib import Path
 
-from bench import judgement, machine
+from bench import judgement, machine, page
 from bench.row import Row
 
 SUBJECTS = ("startup", "planning", "overhead", "noop", "idle")
@@ -26,24 +26,35 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", choices=SUBJECTS, action="append", help="measure this subject; repeatable")
     parser.add_argument("--check", action="store_true", help="fail when a row is over budget or fell back")
-    parser.add_argument("--keep", action="store_true", help="make these numbers the baseline")
+    parser.add_argument("--keep", action="store_true", help="make these numbers the baseline and those of the page")
+    parser.add_argument("--busy", action="store_true", help="keep them although other programs run here")
     options = parser.parse_args()
+
+    if options.keep and options.only:
+        parser.error("a baseline has all subjects: --keep goes without --only")
+    busy = machine.busy()
+    if busy and options.keep and not options.busy:
+        parser.error(f"{busy}: numbers kept now would hide what gets worse; try: later, or --busy")
 
     rows = list(_measured(options.only or SUBJECTS))
     here = machine.describe()
-    report = {"machine": here, "rows": [row.to_json() for row in rows]}
+    report = {"machine": here, "busy": busy, "rows": [row.to_json() for row in rows]}
     OUT.mkdir(exist_ok=True)
     text = json.dumps(report, indent=1, ensure_ascii=False) + "\n"
     (OUT / time.strftime("%Y%m%dT%H%M%SZ.json", time.gmtime())).write_text(text, encoding="utf-8")
 
     limits = judgement.budgets()
     print("\n" + ", ".join(f"{name} {value}" for name, value in here.items()))
-    print(judgement.table(rows, limits))
+    if busy:
+        print(f"{busy}: these numbers are too high")
+    print(page.table(rows, limits))
     failed = judgement.failures(rows, limits, judgement.baseline(), here)
     for line in failed:
         print(f"worse: {line}", file=sys.stderr)
     if options.keep:
         judgement.BASELINE.write_text(text, encoding="utf-8")
+        told = page.pasted(page.PAGE.read_text(encoding="utf-8"), rows, limits, here, busy)
+        page.PAGE.write_text(told, encoding="utf-8")
     return 1 if options.check and failed else 0
 
 

@@ -46,18 +46,3 @@ def failures(rows: Sequence[Row], limits: dict[str, Any], kept: dict[str, Any], 
         if old is not None and row.value > old + max(abs(old) * limits["fall_back"], known["noise"]):
             found.append(f"{row.name}: {row.value:.4g} {row.unit}, was {old:.4g}")
     return found
-
-
-def table(rows: Sequence[Row], limits: dict[str, Any]) -> str:
-    """Return the rows as a Markdown table."""
-    lines = ["| what | measured | floor | budget |", "| --- | ---: | ---: | ---: |"]
-    for row in rows:
-        limit = limits["rows"].get(row.name, {}).get("limit")
-        budget = "" if limit is None else f"<= {_number(limit)} {row.unit}"
-        floor = "" if row.floor is None else f"{_number(row.floor)} {row.unit}"
-        lines.append(f"| {row.name} | {_number(row.value)} {row.unit} | {floor} | {budget} |")
-    return "\n".join(lines)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"

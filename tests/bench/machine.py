@@ -23,6 +23,12 @@ def describe() -> dict[str, str]:
     }
 
 
+def busy() -> str | None:
+    """Return why numbers measured now would be too high, or None on a machine that is ours alone."""
+    load, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
+    return f"the load is {load:.1f} on {cpus} processors" if load > cpus / 2 else None
+
+
 def _processor() -> str:
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith(("model name", "Model", "cpu model")):

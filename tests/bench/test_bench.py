@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench import judgement
+from bench import judgement, page
 from bench.row import Row, exponent, interleaved
 from bench.rows import planning
 from stepwell.core.planner import Action, plan
@@ -68,3 +68,29 @@ def test_the_planning_row_plans_steps_that_are_all_reused(chained: bool) -> None
 
     assert len(verdicts) == planning.STEPS
     assert {verdict.action for verdict in verdicts.values()} == {Action.REUSE}
+
+
+def test_the_table_replaces_the_one_between_the_marks_and_says_what_is_over() -> None:
+    old = f"# Title\n\n{page.BEGIN}On: nothing.\n{page.END}\nThe end.\n"
+
+    new = page.pasted(old, [row(9.0), row(11.0)], LIMITS, MACHINE)
+
+    assert new == (
+        f"# Title\n\n{page.BEGIN}On: processor abacus.\n\n"
+        "| what | measured | floor | budget |\n| --- | ---: | ---: | ---: |\n"
+        "| a | 9 ms |  | <= 10 ms |\n| a | 11 ms |  | <= 10 ms, **over** |\n"
+        f"{page.END}\nThe end.\n"
+    )
+
+
+def test_numbers_of_a_busy_machine_say_so() -> None:
+    old = f"{page.BEGIN}{page.END}"
+
+    new = page.pasted(old, [], LIMITS, MACHINE, "the load is 3.0 on 2 processors")
+
+    assert "On: processor abacus. Other programs ran beside it (the load is 3.0 on 2 processors)," in new
+
+
+def test_a_page_without_marks_is_not_written_over() -> None:
+    with pytest.raises(ValueError, match="has lost one of its marks"):
+        page.pasted("# Title\n", [row(9.0)], LIMITS, MACHINE)

@@ -147,7 +147,7 @@ def test_odd_step_names_are_shown_harmless(daemon: FakeDaemon, name: str) -> Non
 
 def test_an_odd_step_is_found_by_what_is_shown_of_it_and_its_error_is_harmless(daemon: FakeDaemon) -> None:
     daemon.on("GET", "/v1/runs/last", a_run(a_step("a\x1b[31mb\nc", step_run="odd")))
-    daemon.on("GET", "/v1/step_runs/odd/log", b"hello")
+    daemon.on("GET", "/v1/step_runs/odd/log", Answer(b"hello", headers={"X-Log-Done": "1"}))
 
     assert stepwell("logs", "last", "ab\\nc").out == "hello"
     assert stepwell("logs", "last", "x\x07").err == "no step named 'x\\x07' (there is: ab\nc)\n"

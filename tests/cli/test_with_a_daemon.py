@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import signal
+import statistics
 import subprocess
 import sys
 import time
@@ -84,7 +85,8 @@ def test_what_a_step_writes_appears_within_a_quarter_of_a_second(live: Live, tmp
         written = [int(line) for line in terminal.screen().split()]
 
     delays_s = [(seen - said) / 1e9 for seen, said in zip(arrived, written, strict=True)]
-    assert max(delays_s[1:]) < SOON_S, delays_s  # the first may have been there before we came
+    # The median: a buffer anywhere on the way would delay every line, a busy machine delays some.
+    assert statistics.median(delays_s) < SOON_S, delays_s
 
 
 def test_following_a_run_survives_a_daemon_that_is_killed(live: Live, tmp_path: Path) -> None:

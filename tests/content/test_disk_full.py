@@ -24,7 +24,7 @@ def full() -> None:
 
 @pytest.fixture
 def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch, full)
+    return Disk(monkeypatch.setattr, full)
 
 
 def until_it_fits(disk: Disk, act: Callable[[], object]) -> Iterator[MachineError]:

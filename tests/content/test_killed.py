@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from content.disk import Disk
 from content.folders_on_disk import contents, traits, write
 from stepwell.content.artifacts import ObjectStore
 from stepwell.content.hashing import SMALL, hash_file
@@ -17,28 +18,22 @@ from stepwell.content.snapshots import freeze
 from stepwell.paths import Home
 
 
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGKILL))
-
-
-def killed_at_each(disk: Disk, act: Callable[[], object]) -> Iterator[int]:
-    """Do `act` in a child that is killed after 0, 1, 2 … operations until it goes through; yield after each."""
-    for count in range(1_000):
-        child = os.fork()
-        if child == 0:
-            disk.left = count
-            try:
-                act()
-                os._exit(0)
-            finally:
-                os._exit(1)
-        _, status = os.waitpid(child, 0)
-        assert os.waitstatus_to_exitcode(status) in (0, -signal.SIGKILL)
-        yield count
-        if status == 0:
-            assert count > 3
-            return
+def killed_at_each(home: Home, what: str, folder: Path) -> Iterator[int]:
+    """Do it in a process that is killed after 0, 1, 2 … operations until it goes through; yield after each."""
+    words = [sys.executable, "-m", "content.disk", str(home.root), what, str(folder)]
+    variables = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen(words, env=variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as driver:
+        assert driver.stdin is not None
+        assert driver.stdout is not None
+        for count in range(1_000):
+            driver.stdin.write(f"{count}\n")
+            driver.stdin.flush()
+            ended = int(driver.stdout.readline())
+            assert ended in (0, -signal.SIGKILL)
+            yield count
+            if ended == 0:
+                assert count > 3
+                return
     raise AssertionError("it never went through")
 
 
@@ -60,10 +55,10 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_source_that_was_half_frozen_is_frozen_the_next_time(disk: Disk, place: Home, made: Path) -> None:
+def test_a_source_that_was_half_frozen_is_frozen_the_next_time(place: Home, made: Path) -> None:
     before = traits(made)
 
-    for _ in killed_at_each(disk, lambda: freeze(made, ObjectStore(place), None)):
+    for _ in killed_at_each(place, "freeze", made):
         assert_whole(place)
         assert traits(made) == before
 
@@ -71,20 +66,20 @@ def test_a_source_that_was_half_frozen_is_frozen_the_next_time(disk: Disk, place
     assert ObjectStore(place).missing(digest) == []
 
 
-def test_an_output_that_was_half_stored_is_stored_the_next_time(disk: Disk, place: Home, made: Path) -> None:
+def test_an_output_that_was_half_stored_is_stored_the_next_time(place: Home, made: Path) -> None:
     digest = freeze(made, None, None, keep=False).digest
 
-    for _ in killed_at_each(disk, lambda: ObjectStore(place).store_output(made, "m")):
+    for _ in killed_at_each(place, "store", made):
         assert_whole(place)
 
     assert ObjectStore(place).store_output(made, "m").digest == digest
     assert ObjectStore(place).missing(digest) == []
 
 
-def test_a_shared_folder_appears_whole_or_not_at_all(disk: Disk, place: Home, made: Path) -> None:
+def test_a_shared_folder_appears_whole_or_not_at_all(place: Home, made: Path) -> None:
     digest = freeze(made, ObjectStore(place), None).digest
 
-    for _ in killed_at_each(disk, lambda: ObjectStore(place).materialize(digest)):
+    for _ in killed_at_each(place, "share", made):
         assert_whole(place)
         assert [folder.name for folder in place.trees.iterdir()] in ([], [digest])
 

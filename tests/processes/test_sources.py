@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from stepwell.paths import Home
 from support.live import Live, python
+from support.waiting import wait_until
 
 PRINT = """
 import os
@@ -97,3 +99,15 @@ def test_a_copy_elsewhere_is_the_same_source(live: Live, source: Path, tmp_path:
     run = live.run(python("list", tmp_path / "copy", "list.py"))
 
     assert run["reused"] == 1
+
+
+def test_a_home_inside_the_source_folder_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "list.py").write_text(PRINT)
+    with Live(Home.at(tmp_path / "state")) as live:
+        first = live.run(python("list", tmp_path, "list.py"))
+        second = live.run(python("list", tmp_path, "list.py"))
+        live.client.post("/v1/stop", {})
+        wait_until(lambda: not live.home.socket.exists(), within_s=10)
+
+    assert (first["status"], first["warnings"]) == ("Finished", [])
+    assert second["reused"] == 1

@@ -7,6 +7,7 @@ between two questions. Before the end of a step is told, all of its log is.
 from __future__ import annotations
 
 import codecs
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ from stepwell.api.client import Client
 from stepwell.api.wire import route
 from stepwell.authoring.failures import failed_run, failed_step
 from stepwell.core.states import PIPELINE_RUN_WORDS, RUN_TERMINAL, STEP_RUN_WORDS, STEP_TERMINAL, RunState, StepState
-from stepwell.errors import StepwellError
+from stepwell.errors import StepwellError, UsageError
 
 Json = dict[str, Any]
 LOOK_S = 0.1  # between two looks at the logs of running steps
@@ -36,8 +37,15 @@ def follow(
 ) -> bool:
     """Follow a run, or with `only` one step run of it, until it ends; False when `timeout_s` are over before.
 
-    Raises ActivityFailedException for one that failed, unless `raise_on_error` is False.
+    Raises ActivityFailedException for one that failed, unless `raise_on_error` is False, and UsageError in
+    a step that would wait for itself.
     """
+    if run == os.environ.get("STEPWELL_RUN_ID") and only in (None, os.environ.get("STEPWELL_STEP_RUN_ID")):
+        raise UsageError(
+            "this step waits for its own run, which cannot end before the step does",
+            hint="wait in the program that submits the run",
+            code="waits_for_itself",
+        )
     follower = _Follower(client, run, only, _Printer(show_output))
     if not follower.follow(time.monotonic() + timeout_s):
         return False

@@ -20,7 +20,7 @@ from typing import Any
 from stepwell.authoring.origin import shown
 from stepwell.authoring.pipeline import Pipeline
 from stepwell.authoring.workspace import Workspace
-from stepwell.errors import NotFoundError, UsageError, closest
+from stepwell.errors import NotFoundError, StepwellError, UsageError, closest
 
 MODULE = "__pipeline__"
 
@@ -47,6 +47,8 @@ def load(file: Path, workspace: Workspace | None = None) -> Pipeline:
             raise _located(reason, exit_, path) from exit_
         except UsageError as error:
             raise _located(error, error, path) from error
+        except StepwellError:
+            raise  # the machine's fault, or somebody else's; the line does not matter
         except SyntaxError as error:
             where = f"{shown(error.filename or str(path))}:{error.lineno}"
             raise UsageError(f"{where}: {error.msg}", code="pipeline_syntax") from error

@@ -31,5 +31,7 @@ def origin() -> Origin | None:
 
 def shown(file: str) -> str:
     """Return a file's path as an error shows it."""
-    here = os.getcwd() + os.sep
-    return file.removeprefix(here)
+    try:
+        return file.removeprefix(os.getcwd() + os.sep)
+    except FileNotFoundError:  # the current folder has been removed
+        return file

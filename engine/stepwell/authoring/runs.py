@@ -245,7 +245,7 @@ class Run:
 
     def cancel(self) -> None:
         """Ask for the end of the run. Its steps get TERM, and ten seconds later KILL."""
-        self.client.post(f"{route('runs', self._id)}/cancel", {"reason": "canceled by you"})
+        self.client.post(f"{self.route}/cancel", {"reason": "canceled by you"})
 
     def wait_for_completion(
         self, show_output: bool = False, wait_post_processing: bool = False, raise_on_error: bool = True

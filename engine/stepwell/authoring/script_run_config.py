@@ -10,7 +10,7 @@ from stepwell.authoring.environments import Environment
 from stepwell.authoring.later import not_yet
 from stepwell.authoring.runconfig import DockerConfiguration, RunConfiguration
 
-_LONGEST_S = 2592000
+LONGEST_S = 2592000  # thirty days: the SDK's default, here no limit
 
 
 class ScriptRunConfig:
@@ -18,7 +18,8 @@ class ScriptRunConfig:
 
     The fields of `run_config` are copied when this is made; `compute_target`, `environment` and
     `docker_runtime_config` win over them. A run that takes longer than `max_run_duration_seconds`
-    is ended. A ScriptRunConfig with both or neither of script and command is refused at submit.
+    is ended; the default is no limit. One with both or neither of script and command is refused at
+    submit.
     """
 
     def __init__(
@@ -31,7 +32,7 @@ class ScriptRunConfig:
         environment: Environment | None = None,
         distributed_job_config: object = None,
         resume_from: object = None,
-        max_run_duration_seconds: float | None = _LONGEST_S,
+        max_run_duration_seconds: float | None = LONGEST_S,
         command: str | Sequence[object] | None = None,
         docker_runtime_config: DockerConfiguration | None = None,
     ) -> None:

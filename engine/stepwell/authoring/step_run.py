@@ -10,7 +10,7 @@ from stepwell.authoring.later import Later
 from stepwell.authoring.outputs import PortDataReference, StepRunOutput, is_declared
 from stepwell.authoring.pipeline_run import FOREVER_S, PipelineRun
 from stepwell.authoring.runs import STEP_RUN, Json, Run
-from stepwell.core.states import HISTORY_STEP_WORDS, STEP_RUN_WORDS, StepState
+from stepwell.core.states import HISTORY_STEP_WORDS, STEP_RUN_WORDS, STEP_TERMINAL, StepState
 from stepwell.errors import unknown
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ class StepRun(Run):
     it was taken from; its properties name that one.
     """
 
-    cancel = Later("parent.cancel() ends the run")
     tag = Later(_INSIDE)
     set_tags = Later(_INSIDE)
     add_properties = Later(_INSIDE)
@@ -82,6 +81,11 @@ class StepRun(Run):
         if row["reused"]:
             found |= {"azureml.isreused": "true", "azureml.reusedrunid": row["reused_from"]}
         return found
+
+    def cancel(self) -> None:
+        """Ask for the end of the whole run: a step alone cannot be taken out of it. Nothing for one that has ended."""
+        if self.describe()["status"] not in STEP_TERMINAL:
+            self.parent.cancel()
 
     def get_stdout_log(self) -> str:
         """Return what it has written to standard output so far; odd bytes are shown as U+FFFD."""

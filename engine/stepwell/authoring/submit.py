@@ -12,10 +12,10 @@ from stepwell.authoring.later import not_yet
 from stepwell.authoring.pipeline import Pipeline
 from stepwell.authoring.python_script import PythonScriptStep
 from stepwell.authoring.runs import SCRIPT_RUN, SOURCE
-from stepwell.authoring.script_run_config import ScriptRunConfig
+from stepwell.authoring.script_run_config import LONGEST_S, ScriptRunConfig
 from stepwell.authoring.spec import compile_pipeline
 from stepwell.authoring.steps import PipelineStep
-from stepwell.core.spec import PipelineSpec
+from stepwell.core.spec import PipelineSpec, Scalar
 from stepwell.errors import UsageError
 
 if TYPE_CHECKING:
@@ -40,12 +40,13 @@ def submission(
     """Return the body of `POST /v1/runs` and `POST /v1/plan`, with what this process passes on to its steps.
 
     `workspace` is its id. `options`: `regenerate_outputs`, `force`, `from_step`, `continue_on_step_failure`.
+    Raises UsageError for a parameter's value that is no text, number or bool.
     """
     return {
         "workspace": workspace,
         "experiment": experiment or spec.name,
         "spec": spec.to_wire(),
-        "parameters": dict(parameters or {}),
+        "parameters": {name: _scalar(name, value) for name, value in (parameters or {}).items()},
         "options": {name: value for name, value in (options or {}).items() if value},
         "client": client(spec),
         "tags": {str(name): str(value) for name, value in (tags or {}).items()},
@@ -114,11 +115,12 @@ def _step_of(config: ScriptRunConfig) -> PipelineStep:
             + ("it has both" if config.script else "it has neither"),
             code="script_run_config",
         )
+    limit_s = config.max_run_duration_seconds
     fields: Any = {
         "runconfig": config.run_config,
         "source_directory": config.source_directory,
         "allow_reuse": False,
-        "timeout_s": config.max_run_duration_seconds,
+        "timeout_s": None if limit_s == LONGEST_S else limit_s,
     }
     if config.command:
         return CommandStep(config.command, **fields)
@@ -128,3 +130,13 @@ def _step_of(config: ScriptRunConfig) -> PipelineStep:
 
 def _is_passed_on(name: str) -> bool:
     return name in _PASSED_ON or name.startswith("LC_") or name.lower() in _PROXIES
+
+
+def _scalar(name: str, value: Any) -> Scalar:
+    """Return a parameter's value as a plain one; numpy and its like have `item` for that."""
+    plain = value.item() if callable(getattr(value, "item", None)) else value
+    if isinstance(plain, (str, bool, int, float)):
+        return plain
+    raise UsageError(
+        f"the value of parameter {name!r} must be a text, a number or a bool, not {value!r}", code="parameter_type"
+    )

@@ -1,7 +1,7 @@
 """What a snapshot leaves out.
 
-Always `.git`, `__pycache__`, `.ipynb_checkpoints`, `.stepwell` and virtual environments (folders
-that hold a `pyvenv.cfg`); then the lines of `.amlignore` where a folder has one, else of its
+Always `.git`, `__pycache__`, `.ipynb_checkpoints`, `.stepwell`, virtual environments (folders that
+hold a `pyvenv.cfg`) and homes of Stepwell (folders that hold a `.stepwell-home`); then the lines of `.amlignore` where a folder has one, else of its
 `.gitignore`, each for what is below that folder. A `.amlignore` wins outright: the `.gitignore`
 beside it is not read; nor is any of the folders above the source folder. The last line that
 matches decides, and `!x` brings back what an earlier line left out. What is left out by default is
@@ -17,9 +17,11 @@ from functools import cached_property
 from blake3 import blake3
 from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
 
+from stepwell.paths import HOME_MARK
+
 DEFAULTS = frozenset({".git", "__pycache__", ".ipynb_checkpoints", ".stepwell"})
 FILES = (".amlignore", ".gitignore")
-VENV_MARK = "pyvenv.cfg"
+MARKS = ("pyvenv.cfg", HOME_MARK)  # a folder that holds one of these is left out
 _ANY = (".", "(?P<ps_d>/)")  # what the library makes of "*", and of "*/"
 _Rule = tuple[GitIgnoreSpecPattern, str]  # the pattern, and the last part of its text
 

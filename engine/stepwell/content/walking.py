@@ -29,7 +29,7 @@ from stepwell.content.folders import (
     racy,
 )
 from stepwell.content.hashing import SMALL, OnRead, hash_bytes, hash_handle, stamp
-from stepwell.content.ignores import FILES, VENV_MARK, Ignores
+from stepwell.content.ignores import FILES, MARKS, Ignores
 from stepwell.content.statcache import StatCache
 from stepwell.errors import MachineError, NotFoundError, UsageError
 
@@ -124,9 +124,8 @@ class Walk:
             with os.scandir(handle) as scan:
                 entries = list(scan)
             names = names_of(entries)
-            is_venv = (
-                bool(prefix) and _holds(names, VENV_MARK) and rules.leave_out(prefix[:-1], is_folder=True, is_venv=True)
-            )
+            marked = bool(prefix) and any(_holds(names, mark) for mark in MARKS)
+            is_venv = marked and rules.leave_out(prefix[:-1], is_folder=True, is_venv=True)
             rules = self._rules(prefix, names, rules)
             before = self._cache.folders.get(prefix)
             alike = before is not None and before.names == names and before.rules == rules.fingerprint
@@ -161,7 +160,7 @@ class Walk:
         for entry in entries:
             name, is_folder = entry.name, entry.is_dir(follow_symlinks=False)
             if is_venv or rules.leave_out(prefix + name, is_folder=is_folder):
-                mark = VENV if is_venv and name == VENV_MARK else LEFT_OUT
+                mark = VENV if is_venv and name in MARKS else LEFT_OUT
                 kinds.append(LEFT_OUT_FOLDER if is_folder else mark)
                 continue
             if is_folder:
