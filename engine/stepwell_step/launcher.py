@@ -41,6 +41,7 @@ if __name__ == "__main__":  # -I leaves our own folder out; at the end, so that 
 from stepwell_step import attempt, descendants, spawn
 from stepwell_step import shim as supervisor
 from stepwell_step.revival import Revival
+from stepwell_step.supervision import Machine
 
 SUN_PATH_MAX = 107
 SPARES = 2
@@ -78,13 +79,14 @@ class Launcher:
         self._home = home
         self._home_lock = lock
         self._path = os.path.join(home, "launcher.sock")
-        self._machine = supervisor.Machine(attempt.boot_id(), _vmstat())
+        self._machine = Machine(attempt.boot_id(), _vmstat())
         self._revival = Revival(os.path.join(home, "daemon.log"))
         self._poll = select.poll()
         self._actions: Dict[int, Callable[[], None]] = {}
         self._callers: List[_Caller] = []
         self._spares: List[_Shim] = []
         self._wanting = True
+        self._most = max(SPARES, os.cpu_count() or 1)  # more than run at once need not wait
         self._shims: Dict[int, str] = {}  # pid -> folder of those that have an attempt
         self._linger_until = time.monotonic() + LINGER_S
         self._listener = self._listen()
@@ -236,7 +238,7 @@ class Launcher:
     def _launch(self, caller: _Caller, request: Any, folder: str, again: bool = False) -> None:
         """Hand the attempt to the shim that waits, or to a new one. `again`: the first was killed meanwhile."""
         try:
-            shim = self._spares.pop(0) if self._spares and not again else self._fork()
+            shim = self._spares.pop() if self._spares and not again else self._fork()  # the one that is warm
             self._wanting = not self._spares
             shim.caller, shim.request, shim.folder, shim.again = caller, request, folder, again
             try:
@@ -275,20 +277,34 @@ class Launcher:
         return shim
 
     def _answered(self, shim: _Shim) -> None:
-        """A shim says how its launch went, once; or it ended before that."""
+        """A shim says how its launch went, or that it waits again; or it has ended."""
         try:
-            line = shim.channel.recv(8192)
+            said = attempt.decode(shim.channel.recv(8192))
         except ConnectionError:
-            line = b""
-        self._close(shim)
-        if shim.caller is None:
+            said = None
+        if said is not None and said.get("waits"):
+            self._waits_again(shim)
             return
-        said = attempt.decode(line) or _last_seen(shim.folder)
-        if said is None and not shim.again:
-            self._launch(shim.caller, shim.request, shim.folder, again=True)
-            return
-        said = said or {"error": "its supervisor was killed before it could start it"}
-        self._reply(shim.caller, shim.request, {"ok": "error" not in said, **said})
+        caller, shim.caller = shim.caller, None
+        if said is None:
+            self._close(shim)
+            if caller is None:
+                return
+            said = _last_seen(shim.folder)
+            if said is None and not shim.again:
+                self._launch(caller, shim.request, shim.folder, again=True)
+                return
+            said = said or {"error": "its supervisor was killed before it could start it"}
+        if caller is not None:
+            self._reply(caller, shim.request, {"ok": "error" not in said, **said})
+
+    def _waits_again(self, shim: _Shim) -> None:
+        """Its attempt is over. Keep it, warm as it is, unless enough are waiting."""
+        self._shims.pop(shim.pid, None)
+        if len(self._spares) < self._most:
+            self._spares.append(shim)
+        else:
+            self._close(shim)
 
     def _close(self, shim: _Shim) -> None:
         self._unwatch(shim.channel.fileno())

@@ -129,6 +129,14 @@ def test_an_output_port_binding_declares_the_same_as_data() -> None:
         (lambda: OutputPortBinding("x", dataset_output=1), "OutputPortBinding(dataset_output=...)"),
         (lambda: InputPortBinding("x", PipelineData("d"), is_resource=True), "InputPortBinding(is_resource=True)"),
         (lambda: PipelineData("x").as_dataset(), "PipelineData.as_dataset"),
+        (
+            lambda: PipelineData("x", output_path_on_compute="out"),
+            "an output_path_on_compute for 'x', which is mounted",
+        ),
+        (
+            lambda: PipelineData("x").create_input_binding("y", path_on_compute="in"),
+            "a path_on_compute for input 'y', which is mounted",
+        ),
     ],
 )
 def test_what_needs_a_later_part_is_refused_by_name_with_what_to_do(make: Any, text: str) -> None:
@@ -163,3 +171,8 @@ def test_an_unknown_datastore_is_refused_with_those_there_are(workspace: Workspa
     )
     with pytest.raises(NotFoundError, match="no datastore named 'blob'"):
         PipelineData("x", datastore="blob")
+
+
+def test_an_unknown_keyword_is_refused_as_python_does() -> None:
+    with pytest.raises(TypeError, match=r"InputPortBinding\(\) got an unexpected keyword argument 'optional'"):
+        InputPortBinding("x", PipelineData("d"), optional=True)

@@ -155,7 +155,7 @@ def test_what_cannot_be_submitted_is_refused(submitting: Experiment) -> None:
         submitting.submit("pipeline")  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="unexpected keyword argument 'wait'"):
         submitting.submit(pipeline, wait=True)
-    with pytest.raises(TypeError, match=r"submit\(\) of a ScriptRunConfig got an unexpected keyword argument"):
+    with pytest.raises(TypeError, match=r"submit\(\) got an unexpected keyword argument 'regenerate_outputs'"):
         submitting.submit(ScriptRunConfig(".", "a.py"), regenerate_outputs=True)
     with pytest.raises(NotThereYetError, match=r"submit\(parent_run_id=...\) does not exist yet"):
         submitting.submit(pipeline, parent_run_id="r-0")

@@ -42,6 +42,12 @@ def test_a_virtual_environment_is_known_by_its_mark_and_not_by_its_name(root: Pa
     assert kept(root) == ["venv/notes.txt"]
 
 
+def test_a_home_of_ours_inside_the_source_folder_is_left_out(root: Path) -> None:
+    write(root, {"train.py": "", "demo/home/.stepwell-home": "", "demo/home/state.db": "1"})
+
+    assert kept(root) == ["train.py"]
+
+
 def test_a_folder_that_becomes_a_virtual_environment_leaves_the_snapshot(root: Path) -> None:
     write(root, {"tools/lib.py": "", "main.py": ""})
     before = kept(root)

@@ -82,6 +82,39 @@ def test_the_models_of_the_laws_share_no_code_with_what_they_judge() -> None:
     assert guilty == []
 
 
+@pytest.mark.parametrize(
+    ("folder", "allowed"),
+    [
+        ("engine/stepwell/core", ("blake3", "stepwell.core", "stepwell.errors")),
+        ("engine/stepwell_step", ("stepwell_step",)),
+    ],
+)
+def test_pure_code_and_the_island_import_the_standard_library_and_little_else(
+    folder: str, allowed: tuple[str, ...]
+) -> None:
+    foreign = [
+        f"{path.relative_to(REPOSITORY)} imports {name}"
+        for path in sorted((REPOSITORY / folder).rglob("*.py"))
+        if "importable" not in path.parts  # the thin `stepwell` that steps see, which is ours by name
+        for name in _imports(path)
+        if name.partition(".")[0] not in sys.stdlib_module_names
+        and not any(name == known or name.startswith(f"{known}.") for known in allowed)
+    ]
+
+    assert foreign == []
+
+
+def test_the_engine_names_neither_the_studio_nor_a_plugin() -> None:
+    named = {
+        name.partition(".")[0]
+        for path in (REPOSITORY / "engine").rglob("*.py")
+        for name in _imports(path)
+        if name.startswith("stepwell_")
+    }
+
+    assert named == {"stepwell_step"}
+
+
 def _imports(path: Path) -> list[str]:
     names: list[str] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

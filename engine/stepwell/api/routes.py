@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -163,8 +164,9 @@ class _Routes:
         return await self._call(self.engine.submissions.plan, await _body(request))
 
     async def run(self, request: Request) -> Response:
-        workspace = request.query_params.get("workspace")
-        return await self._call(self.engine.views.run, request.path_params["run"], workspace)
+        query = request.query_params
+        show = partial(self.engine.views.run, brief=query.get("view") == "brief")
+        return await self._call(show, request.path_params["run"], query.get("workspace"))
 
     async def spec(self, request: Request) -> Response:
         return await self._call(self.engine.views.spec, request.path_params["run"])
@@ -220,11 +222,11 @@ class _Routes:
         after = int(_number(request, "after", 0, 2**62))
         limit = int(_number(request, "limit", 1000, 10_000))
         wait_s = _number(request, "wait_s", 0, WAIT_LIMIT_S)
-        run = request.query_params.get("run")
+        run, kind = request.query_params.get("run"), request.query_params.get("kind")
         deadline = asyncio.get_running_loop().time() + wait_s
         while True:
             committed = self.engine.commits.next()
-            found = await run_in_threadpool(self.engine.views.events, after, limit, run)
+            found = await run_in_threadpool(self.engine.views.events, after, limit, run, kind)
             left = deadline - asyncio.get_running_loop().time()
             if found["events"] or left <= 0:
                 return _Json(found)

@@ -42,8 +42,11 @@ class Views:
             counts = queries.step_counts(connection, [record.id for record in records])
         return {"runs": [_run(record, counts.get(record.id, {})) for record in records]}
 
-    def run(self, ref: str, workspace: str | None = None) -> dict[str, Any]:
-        """Return a run with its steps. `ref`: a number, `last`, an id or a unique prefix of one."""
+    def run(self, ref: str, workspace: str | None = None, *, brief: bool = False) -> dict[str, Any]:
+        """Return a run with its steps. `ref`: a number, `last`, an id or a unique prefix of one.
+
+        `brief` leaves out what the steps made and what they come after: for who only counts.
+        """
         with self._database.read() as connection:
             workspace_id = None
             if workspace is not None:
@@ -53,11 +56,14 @@ class Views:
             steps = queries.steps(connection, record.id)
             attempts = _by_step(queries.attempts_of_run(connection, record.id))
             reused = [step.reused_from for step in steps if step.reused_from is not None]
-            outputs = _by_step(queries.outputs_of_run(connection, record.id))
-            outputs |= _by_step(queries.outputs_of_steps(connection, reused))
+            outputs: dict[str, list[OutputRecord]] = {}
+            if not brief:
+                outputs |= _by_step(queries.outputs_of_run(connection, record.id))
+                outputs |= _by_step(queries.outputs_of_steps(connection, reused))
             origins = queries.run_numbers(connection, reused)
             warnings = queries.warnings(connection, record.id)
-        rows = [self._step(step, attempts.get(step.id, []), outputs, origins) for step in steps]
+        row = _brief if brief else self._step
+        rows = [row(step, attempts.get(step.id, []), outputs, origins) for step in steps]
         body = _run(record, _counts(rows))
         body["warnings"] = warnings
         body["steps"] = rows
@@ -105,10 +111,10 @@ class Views:
             "fingerprint": step.fingerprint,
         }
 
-    def events(self, after: int, limit: int, run: str | None) -> dict[str, Any]:
-        """Return events after `after`. Raises ConflictError (`events_gone`) when they are no longer kept."""
-        found = self._feed.after(after, limit, run)
-        last = self._feed.last_seq
+    def events(self, after: int, limit: int, run: str | None, kind: str | None) -> dict[str, Any]:
+        """Return events after `after`, of one run or kind or of all, and where to go on. Raises ConflictError (`events_gone`) when they are no longer kept."""
+        last = self._feed.last_seq  # before looking: what is committed in between comes next time
+        found = self._feed.after(after, limit, run, kind)
         if found is None:
             with self._database.read() as connection:
                 oldest = queries.oldest_seq(connection)
@@ -118,8 +124,8 @@ class Views:
                         hint="read the state anew",
                         code="events_gone",
                     )
-                found = queries.events(connection, after, limit, run)
-        seq = found[-1].seq if len(found) == limit else max(last, after)
+                found = queries.events(connection, after, limit, run, kind)
+        seq = found[-1].seq if len(found) >= limit else max(last, after)
         return {"events": [event.to_wire() for event in found], "seq": seq}
 
     def _step(
@@ -129,40 +135,15 @@ class Views:
         outputs: Mapping[str, list[OutputRecord]],
         origins: Mapping[str, int],
     ) -> dict[str, Any]:
-        last = attempts[-1] if attempts else None
-        placement = last.placement if last else {}
         return {
-            "name": step.name,
-            "key": step.key,
-            "step_run": step.id,
+            **_brief(step, attempts, outputs, origins),
             "run": step.run,
             "kind": step.kind,
-            "status": str(step.state),
-            "reused": step.reused_from is not None,
-            "reused_from": step.reused_from,
-            "reused_run": origins.get(step.reused_from or ""),
-            "reason": step.reason,
             "verdict": step.verdict,
             "fingerprint": step.fingerprint,
-            "exit_code": last.exit_code if last else None,
-            "signal": last.signal if last else None,
-            "attempts": len(attempts),
-            "attempt": last.id if last else None,
-            "started_us": step.started_us,
-            "ended_us": step.ended_us,
-            "started_at": rfc3339(step.started_us),
-            "ended_at": rfc3339(step.ended_us),
-            "duration_s": last.duration_s if last else None,
-            "resources": {
-                "cpus": placement.get("cpus"),
-                "memory_mib": placement.get("memory_mib"),
-                "gpus": placement.get("gpus", []),
-                "cpu_s": last.cpu_s if last else None,
-                "max_rss_mib": last.max_rss_mib if last else None,
-            },
+            "attempt": attempts[-1].id if attempts else None,
             "upstream": step.upstream,
             "outputs": [self._output(output) for output in outputs.get(step.reused_from or step.id, [])],
-            "error": step.error,
             "compute_target": step.compute_target,
             "properties": step.properties,
             "tags": step.tags,
@@ -178,6 +159,40 @@ class Views:
             "path": str(self._store.tree_path(output.digest)),
             "datastore_path": output.datastore_path,
         }
+
+
+def _brief(
+    step: StepRecord, attempts: list[AttemptRecord], _: Mapping[str, list[OutputRecord]], origins: Mapping[str, int]
+) -> dict[str, Any]:
+    """Return what `run --json` prints of a step, and what failed steps need."""
+    last = attempts[-1] if attempts else None
+    placement = last.placement if last else {}
+    return {
+        "name": step.name,
+        "key": step.key,
+        "step_run": step.id,
+        "status": str(step.state),
+        "reused": step.reused_from is not None,
+        "reused_from": step.reused_from,
+        "reused_run": origins.get(step.reused_from or ""),
+        "reason": step.reason,
+        "exit_code": last.exit_code if last else None,
+        "signal": last.signal if last else None,
+        "error": step.error,
+        "attempts": len(attempts),
+        "started_us": step.started_us,
+        "ended_us": step.ended_us,
+        "started_at": rfc3339(step.started_us),
+        "ended_at": rfc3339(step.ended_us),
+        "duration_s": last.duration_s if last else None,
+        "resources": {
+            "cpus": placement.get("cpus"),
+            "memory_mib": placement.get("memory_mib"),
+            "gpus": placement.get("gpus", []),
+            "cpu_s": last.cpu_s if last else None,
+            "max_rss_mib": last.max_rss_mib if last else None,
+        },
+    }
 
 
 def _run(record: RunRecord, counts: Mapping[str, int]) -> dict[str, Any]:

@@ -8,11 +8,10 @@ everything: the variable `AZUREML_DATAREFERENCE_<name>`, the port, the place in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from stepwell.authoring.datastores import Datastore, datastore_name
-from stepwell.authoring.later import Later, not_yet
+from stepwell.authoring.later import Later, no_others, not_yet
 from stepwell.core.spec import OutputSpec
 
 if TYPE_CHECKING:
@@ -49,7 +48,8 @@ class PipelineData(_Written):
     (the step writes to the path it is given) or `upload` (it writes to `output_path_on_compute`, and
     that is taken when the step has ended well). `output_name` is another name under which the
     output can be asked for afterwards, `pipeline_output_name` one for `get_pipeline_output`.
-    `is_directory` and `data_type` describe, and decide nothing. Raises ValueError for a name or
+    `is_directory` and `data_type` describe, and decide nothing; `output_overwrite` means nothing here,
+    where each run writes to a place of its own. Raises ValueError for a name or
     mode that cannot be. The folder the path lies in exists, the path itself does not: a script
     makes it (document "Create and run machine learning pipelines").
     """
@@ -81,6 +81,8 @@ class PipelineData(_Written):
         self._datastore_name = datastore_name(datastore)
         if training_output is not None:
             raise not_yet("PipelineData(training_output=...)", _TRAINED)
+        if output_path_on_compute is not None and output_mode == "mount":
+            raise not_yet(f"an output_path_on_compute for {name!r}, which is mounted", "output_mode='upload'")
 
     def as_input(self, input_name: str | None = None) -> InputPortBinding:
         """Return this data as an input, under `input_name` or its own name."""
@@ -153,6 +155,8 @@ class OutputPortBinding(_Written):
         self.overwrite = overwrite
         self.data_type = data_type
         self.pipeline_output_name = pipeline_output_name
+        if path_on_compute is not None and bind_mode == "mount":
+            raise not_yet(f"a path_on_compute for output {name!r}, which is mounted", "bind_mode='upload'")
         for argument, value, instead in (
             ("training_output", training_output, _TRAINED),
             ("dataset_registration", dataset_registration, "read the output with get_output_data"),
@@ -208,7 +212,9 @@ class InputPortBinding:
             raise not_yet("InputPortBinding(is_resource=True)", "leave it out and read the input at its path")
         if additional_transformations is not None:
             raise not_yet("InputPortBinding(additional_transformations=...)", "transform the data in the step")
-        _no_others("InputPortBinding", kwargs)
+        if path_on_compute is not None and bind_mode == "mount":
+            raise not_yet(f"a path_on_compute for input {name!r}, which is mounted", "as_download(path_on_compute=...)")
+        no_others("InputPortBinding", kwargs)
 
     @property
     def name(self) -> str:
@@ -264,8 +270,3 @@ def _checked_mode(what: str, mode: str, known: tuple[str, ...]) -> str:
     if mode not in known:
         raise ValueError(f"{what} has the mode {mode!r} (there is: {', '.join(known)})")
     return mode
-
-
-def _no_others(what: str, given: Mapping[str, object]) -> None:
-    for name in given:
-        raise TypeError(f"{what}() got an unexpected keyword argument {name!r}")

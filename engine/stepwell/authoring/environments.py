@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from stepwell.authoring.conda_dependencies import CondaDependencies
-from stepwell.authoring.later import Later, not_yet
+from stepwell.authoring.later import Later, no_others, not_yet
 from stepwell.core.spec import EnvironmentSpec
 from stepwell.errors import UsageError
 
@@ -83,8 +83,7 @@ class Environment:
     )
 
     def __init__(self, name: str, **kwargs: object) -> None:
-        for unknown in kwargs:
-            raise TypeError(f"Environment() got an unexpected keyword argument {unknown!r}")
+        no_others("Environment", kwargs)
         self.name: str | None = name
         self.version: str | None = None
         self.python = PythonSection()
@@ -155,6 +154,8 @@ class Environment:
         if docker.enabled and docker.base_image is None:
             raise not_yet("a container built from a Dockerfile", _IMAGES)
         python, packages = self.python, self._packages()
+        if python.base_conda_environment is not None:
+            raise not_yet("PythonSection.base_conda_environment", "set interpreter_path to its bin/python")
         conda, pip = tuple(packages.conda_packages), tuple(packages.pip_packages)
         if packages.wanted_python is not None and not _is_running(packages.wanted_python):
             conda = (f"python={packages.wanted_python}", *conda)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
 from stepwell.api import wire
-from stepwell.authoring.later import Later, not_yet
+from stepwell.authoring.later import Later, no_others, not_yet
 from stepwell.authoring.pipeline import Pipeline
 from stepwell.authoring.script_run_config import ScriptRunConfig
 
@@ -34,8 +34,7 @@ class Experiment:
     start_logging = Later("submit a ScriptRunConfig, and log with Run.get_context() in the script")
 
     def __init__(self, workspace: Workspace, name: str, **kwargs: object) -> None:
-        for unknown in kwargs:
-            raise TypeError(f"Experiment() got an unexpected keyword argument {unknown!r}")
+        no_others("Experiment", kwargs)
         if not isinstance(name, str) or not name:
             raise ValueError(f"an Experiment needs a name, not {name!r}")
         self.workspace = workspace
@@ -78,8 +77,7 @@ class Experiment:
             raise not_yet("submit(parent_run_id=...)", "submit it as a run of its own")
         kwargs.pop("credential_passthrough", None)
         if isinstance(config, ScriptRunConfig):
-            for name in kwargs:
-                raise TypeError(f"submit() of a ScriptRunConfig got an unexpected keyword argument {name!r}")
+            no_others("submit", kwargs)
             return submit_script(self, config, tags)
         if not isinstance(config, Pipeline):
             raise TypeError(f"an Experiment submits a Pipeline or a ScriptRunConfig, not {config!r}")

@@ -12,6 +12,7 @@ it should.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, NoReturn
 
 from stepwell.errors import UsageError
@@ -40,3 +41,9 @@ class Later:
 def not_yet(what: str, instead: str) -> NotThereYetError:
     """Return the error for `what`, which may be `Class(argument=...)`; `instead` is the thing to do now."""
     return NotThereYetError(f"{what} does not exist yet", hint=instead)
+
+
+def no_others(what: str, given: Mapping[str, object]) -> None:
+    """Raise TypeError, as Python would, for keywords that `what` takes in its `**kwargs` only to refuse them."""
+    for name in given:
+        raise TypeError(f"{what}() got an unexpected keyword argument {name!r}")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
@@ -117,6 +116,8 @@ def _a(value: object) -> str:
 
 def _located(reason: UsageError, error: BaseException, path: Path) -> UsageError:
     """Return `reason` with file and line before it: the innermost line of the user's folder that was running."""
+    import traceback
+
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if os.path.abspath(frame.filename) == str(path)]
     near = [frame for frame in frames if os.path.abspath(frame.filename).startswith(f"{path.parent}{os.sep}")]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from stepwell.authoring.datastores import DEFAULT, Datastore, datastore_name
-from stepwell.authoring.later import Later
+from stepwell.authoring.later import Later, no_others
 from stepwell.authoring.sequence import Barriers, flatten
 from stepwell.errors import UsageError
 
@@ -43,8 +43,7 @@ class Pipeline:
         resolve_closure: bool = True,
         **kwargs: object,
     ) -> None:
-        for unknown in kwargs:
-            raise TypeError(f"Pipeline() got an unexpected keyword argument {unknown!r}")
+        no_others("Pipeline", kwargs)
         self.workspace = workspace
         self.description = description
         self.default_datastore = datastore_name(default_datastore) or DEFAULT

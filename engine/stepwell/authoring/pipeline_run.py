@@ -34,7 +34,7 @@ class PipelineRun(Run):
     type = PIPELINE_RUN
 
     def __init__(self, experiment: Experiment, run_id: str, **kwargs: object) -> None:
-        super().__init__(experiment, run_id)
+        super().__init__(experiment, run_id, **kwargs)
 
     def get_status(self) -> str:
         """Return `NotStarted`, `Running`, `Finished`, `Failed` or `Canceled`."""

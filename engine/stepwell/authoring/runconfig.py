@@ -46,8 +46,8 @@ class RunConfiguration:
 
     `target` is a compute target or its name, `local` unless set. `environment` starts with no
     packages, which means the interpreter that submits. `script`, `arguments` and `command` are for
-    a ScriptRunConfig. `framework` is `Python` or another that is a Python program; distributed
-    communicators do not exist yet.
+    a ScriptRunConfig. `auto_prepare_environment` means nothing here. `framework` is `Python` or
+    another that is a Python program; distributed communicators do not exist yet.
     """
 
     load = Later("make a RunConfiguration and set its fields")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from stepwell.api.wire import rfc3339, route
 from stepwell.authoring import kept
-from stepwell.authoring.later import Later
+from stepwell.authoring.later import Later, no_others
 from stepwell.authoring.metrics import values
 from stepwell.core.states import HISTORY_RUN_WORDS, RunState
 from stepwell.errors import NotFoundError
@@ -33,7 +33,10 @@ _INSIDE = "Run.get_context() in the script; outside of a run there is nothing to
 
 
 class Run:
-    """A run of an experiment, by its id (SDK reference, `Run`). `Run.get` returns one as what it is."""
+    """A run of an experiment, by its id (SDK reference, `Run`). `Run.get` returns one as what it is.
+
+    `outputs` means nothing for a run that is looked at.
+    """
 
     add_type_provider = Later("Run.get returns a run as what it is")
     child_run = Later("steps of a pipeline are the children of its run")
@@ -59,6 +62,7 @@ class Run:
     type: ClassVar[str] = PIPELINE_RUN
 
     def __init__(self, experiment: Experiment, run_id: str, outputs: object = None, **kwargs: object) -> None:
+        no_others(type(self).__name__, kwargs)
         self.experiment = experiment
         self._id = run_id
 

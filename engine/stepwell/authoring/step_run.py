@@ -38,7 +38,7 @@ class StepRun(Run):
     def __init__(
         self, experiment: Experiment, step_run_id: str, pipeline_run_id: str, node_id: str, **kwargs: object
     ) -> None:
-        super().__init__(experiment, step_run_id)
+        super().__init__(experiment, step_run_id, **kwargs)
         self._pipeline_run_id = pipeline_run_id
         self.key = node_id
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypedDict
 from stepwell.authoring.arguments import Ports, params, words
 from stepwell.authoring.compute import target_name
 from stepwell.authoring.data import InputPortBinding, Output, OutputPortBinding, PipelineData
-from stepwell.authoring.later import Later, not_yet
+from stepwell.authoring.later import Later, no_others, not_yet
 from stepwell.authoring.origin import origin
 from stepwell.authoring.parameters import PipelineParameter
 from stepwell.authoring.runconfig import RunConfiguration, configured
@@ -127,8 +127,8 @@ class PipelineStep:
         self.pass_env: tuple[str, ...] = ()
         if not engine:  # most steps, and thousands of them
             return
-        for name in engine.keys() - EngineKeywords.__annotations__.keys():
-            raise TypeError(f"{type(self).__name__}() got an unexpected keyword argument {name!r}")
+        known = EngineKeywords.__annotations__
+        no_others(type(self).__name__, {name: None for name in engine if name not in known})
         self.resources = Resources(
             cpus=float(_number("cpus", engine.get("cpus"), 1.0)),
             memory_mib=int(_number("memory_mib", engine.get("memory_mib"), 0)),

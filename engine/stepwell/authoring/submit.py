@@ -11,7 +11,6 @@ from stepwell.authoring.command import CommandStep
 from stepwell.authoring.later import not_yet
 from stepwell.authoring.pipeline import Pipeline
 from stepwell.authoring.python_script import PythonScriptStep
-from stepwell.authoring.runs import SCRIPT_RUN, SOURCE
 from stepwell.authoring.script_run_config import LONGEST_S, ScriptRunConfig
 from stepwell.authoring.spec import compile_pipeline
 from stepwell.authoring.steps import PipelineStep
@@ -97,6 +96,7 @@ def submit_pipeline(
 
 def submit_script(experiment: Experiment, config: ScriptRunConfig, tags: Mapping[str, str] | None = None) -> ScriptRun:
     """Submit a script as a run of one step; it always runs, whatever ran before."""
+    from stepwell.authoring.runs import SCRIPT_RUN, SOURCE
     from stepwell.authoring.script_run import ScriptRun
 
     pipeline = Pipeline(experiment.workspace, _step_of(config))

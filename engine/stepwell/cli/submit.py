@@ -44,7 +44,7 @@ def watch(client: Client, submitted: Json, title: str, *, as_json: bool) -> int:
         else:
             print(f"run {number} of {visible(title)}", flush=True)
             _plainly(client, run_id, terminal)
-        run = client.get(wire.route("runs", run_id))
+        run = client.get(wire.route("runs", run_id), view="brief")
     except KeyboardInterrupt:
         say(f"\nrun {number} goes on: stepwell cancel {number} ends it, stepwell logs -f {number} follows it")
         return INTERRUPTED

@@ -1,9 +1,10 @@
 """What a snapshot leaves out.
 
 Always `.git`, `__pycache__`, `.ipynb_checkpoints`, `.stepwell`, virtual environments (folders that
-hold a `pyvenv.cfg`) and homes of Stepwell (folders that hold a `.stepwell-home`); then the lines of `.amlignore` where a folder has one, else of its
-`.gitignore`, each for what is below that folder. A `.amlignore` wins outright: the `.gitignore`
-beside it is not read; nor is any of the folders above the source folder. The last line that
+hold a `pyvenv.cfg`) and homes of Stepwell (folders that hold a `.stepwell-home`); then the lines of
+`.amlignore` where a folder has one, else of its `.gitignore`, each for what is below that folder. A
+`.amlignore` wins outright: the `.gitignore` beside it is not read; nor is any of the folders above
+the source folder. The last line that
 matches decides, and `!x` brings back what an earlier line left out. What is left out by default is
 brought back only by a line that spells its name (`!.git`, `!tools/venv/`): a common `!*/` does not
 mean it. As with git, nothing is brought back from a folder that is itself left out, and a line

@@ -46,7 +46,7 @@ class Feed:
         with self._lock:
             self._listeners.append(wake)
 
-    def after(self, seq: int, limit: int, run: str | None = None) -> list[Event] | None:
+    def after(self, seq: int, limit: int, run: str | None = None, kind: str | None = None) -> list[Event] | None:
         """Return up to `limit` events after `seq`, or None when the ring no longer reaches back to it."""
         with self._lock:
             if seq < self._floor:
@@ -55,7 +55,7 @@ class Feed:
             for event in reversed(self._ring):
                 if event.seq <= seq:
                     break
-                if run is None or event.run == run:
+                if run in (None, event.run) and kind in (None, event.kind):
                     found.append(event)
         found.reverse()
         return found[:limit]

@@ -133,7 +133,7 @@ class Preparation:
         `keep=False` only looks: nothing is stored, which is what `plan` wants.
         """
         warnings: list[str] = []
-        trees: dict[str, Tree] = {}
+        trees: dict[str, snapshots.Snapshot] = {}
         if frozen is None:
             frozen = self._freeze(spec, client, keep, warnings, trees)
         recipes = {step.key: self._recipe(step, parameters, client, frozen) for step in spec.steps}
@@ -159,7 +159,7 @@ class Preparation:
         client: Mapping[str, Any],
         keep: bool,
         warnings: list[str],
-        trees: dict[str, Tree],
+        trees: dict[str, snapshots.Snapshot],
     ) -> Frozen:
         sources: dict[str, str] = {}
         hashed: dict[str, dict[str, str]] = {}
@@ -169,12 +169,12 @@ class Preparation:
             if folder is not None and folder not in sources:
                 snapshot = self._snapshot(Path(folder), keep)
                 sources[folder] = snapshot.digest
-                trees[snapshot.digest] = snapshot.tree
+                trees[snapshot.digest] = snapshot
                 warnings.extend(snapshot.warnings)
             if step.hash_paths:
                 known = hashed.setdefault(folder or "", {})
                 wanted = [path for path in step.hash_paths if path not in known]
-                known |= snapshots.freeze_paths(Path(folder or "/"), wanted)
+                known |= snapshots.freeze_paths(Path(folder or "/"), wanted, self._home)
             python = interpreter_of(step, client)
             if python not in interpreters:
                 interpreters[python] = self._interpreters.facts(python, _captured(client)).items
@@ -204,11 +204,11 @@ class Preparation:
             variables=counted(step, client),
         )
 
-    def _expander(self, trees: Mapping[str, Tree]) -> Callable[[str], Mapping[str, str]]:
+    def _expander(self, trees: Mapping[str, snapshots.Snapshot]) -> Callable[[str], Mapping[str, str]]:
         def expand(digest: str) -> Mapping[str, str]:
-            tree = trees.get(digest)
-            if tree is not None:
-                return tree.as_mapping()
+            snapshot = trees.get(digest)
+            if snapshot is not None:
+                return snapshot.tree.as_mapping()
             try:
                 body = self._store.read_bytes(digest)
             except FileNotFoundError:

@@ -63,7 +63,7 @@ class Submissions:
                 "workspace_id": checked.workspace.id,
                 "experiment_id": experiment_id,
                 "name": checked.spec.name,
-                "spec": checked.spec.to_wire(),
+                "spec": body["spec"],  # as it came: it was just read back whole
                 "parameters": dict(checked.parameters),
                 "options": dict(checked.options),
                 "client": dict(checked.client),

@@ -14,12 +14,14 @@ _EVENT = "SELECT kind, time_us, body, run_id, step_run_id, seq FROM event WHERE 
 _KINDS = {str(kind): kind for kind in EventKind}
 
 
-def events(connection: sqlite3.Connection, after: int, limit: int, run: str | None) -> list[Event]:
-    """Return up to `limit` events after `after`, in order; of one run, or of all."""
-    if run is None:
-        rows = connection.execute(f"{_EVENT} ORDER BY seq LIMIT ?", (after, limit))
-    else:
-        rows = connection.execute(f"{_EVENT} AND run_id = ? ORDER BY seq LIMIT ?", (after, run, limit))
+def events(
+    connection: sqlite3.Connection, after: int, limit: int, run: str | None, kind: str | None = None
+) -> list[Event]:
+    """Return up to `limit` events after `after`, in order; of one run or of all, of one kind or of all."""
+    wanted = [(" AND run_id = ?", run), (" AND kind = ?", kind)]
+    where = "".join(clause for clause, value in wanted if value is not None)
+    values = [value for _, value in wanted if value is not None]
+    rows = connection.execute(f"{_EVENT}{where} ORDER BY seq LIMIT ?", (after, *values, limit))
     return [
         Event(_KINDS[kind], time_us, from_json(body), run_id, step_run_id, seq)
         for kind, time_us, body, run_id, step_run_id, seq in rows
