@@ -62,10 +62,12 @@ class Views:
                 outputs |= _by_step(queries.outputs_of_steps(connection, reused))
             origins = queries.run_numbers(connection, reused)
             warnings = queries.warnings(connection, record.id)
+            seq = queries.last_seq(connection)
         row = _brief if brief else self._step
         rows = [row(step, attempts.get(step.id, []), outputs, origins) for step in steps]
         body = _run(record, _counts(rows))
         body["warnings"] = warnings
+        body["seq"] = seq  # of the same moment: go on with the events after it
         body["steps"] = rows
         return body
 
@@ -112,7 +114,10 @@ class Views:
         }
 
     def events(self, after: int, limit: int, run: str | None, kind: str | None) -> dict[str, Any]:
-        """Return events after `after`, of one run or kind or of all, and where to go on. Raises ConflictError (`events_gone`) when they are no longer kept."""
+        """Return events after `after`, of one run or kind or of all, and where to go on.
+
+        Raises ConflictError (`events_gone`) when they are no longer kept.
+        """
         last = self._feed.last_seq  # before looking: what is committed in between comes next time
         found = self._feed.after(after, limit, run, kind)
         if found is None:

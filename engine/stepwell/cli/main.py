@@ -7,6 +7,7 @@ A verb's file is imported when the verb is used; `--help` shows the table below 
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -177,4 +178,5 @@ def cli(context: click.Context) -> None:
 
 def main() -> None:
     """The entry point of the `stepwell` command."""
+    gc.set_threshold(100_000)  # a command is over before there is anything to collect
     cli()

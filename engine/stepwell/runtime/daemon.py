@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import fcntl
+import gc
 import json
 import logging
 import os
@@ -46,6 +47,7 @@ from stepwell.store.writer import Writer
 
 IDLE_EXIT_S = 30 * 60.0
 WORKERS = 8
+COLLECT_AFTER = 50_000  # objects; a pipeline of 1,000 steps makes as many while it is planned
 SWITCH_S = 0.0005  # threads hand each step on to the next; Python's own 5 ms is as long as a whole step
 _KEPT_VARIABLES = ("HOME", "PATH", "USER", "LOGNAME", "LANG", "TZ", "TMPDIR", "STEPWELL_IDLE_EXIT_S")
 log = logging.getLogger("stepwell.daemon")
@@ -110,6 +112,8 @@ def _serve(home: Home) -> int:
         over.set()
 
     sys.setswitchinterval(SWITCH_S)
+    gc.freeze()  # what was imported stays; looking through it again and again costs a third of a large plan
+    gc.set_threshold(COLLECT_AFTER)
     with ExitStack() as stack:
         database = Database.open(home)
         stack.callback(database.close)
