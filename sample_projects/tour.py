@@ -57,13 +57,9 @@ class Tour:
         return answer
 
     def call(self, *words: str, cwd: Path) -> str:
+        """Return what one command prints; what it says beside that is shown only when it fails."""
         done = subprocess.run(
-            [self.stepwell, *words],
-            cwd=cwd,
-            env=self.environment,
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
+            [self.stepwell, *words], cwd=cwd, env=self.environment, check=True, capture_output=True, text=True
         )
         return done.stdout
 
@@ -154,7 +150,7 @@ def main() -> int:
         print(f"\ndemo: this did not hold: {broken}", file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as failed:
-        print(f"\ndemo: {failed}", file=sys.stderr)
+        print(f"\ndemo: {failed}\n{failed.stderr or ''}", file=sys.stderr)
         return failed.returncode if failed.returncode > 0 else 1
     return 0
 

@@ -6,7 +6,6 @@
     cancel.json    a wish to end, written before the shim is signalled
     exit.json      how it ended; written once, last
     step.log       raw bytes of both streams        step.log.idx   24-byte records, see `pump`
-    alive          a FIFO the shim holds open while it works on the attempt, if launch.json asks for it
     metrics.jsonl  points the step logged           notes.jsonl    tags, properties, a wish to cancel the run
     work/ outputs/ the step's own
 
@@ -14,8 +13,7 @@ Every JSON file holds `"v": 1`; a reader keeps understanding every `v` ever writ
 whole, by rename, and are not synced: they must survive the death of any process, not of the
 machine, after which no attempt is alive anyway.
 
-    launch.json   {v, attempt, argv: [text], cwd, env: {name: text}, timeout_s | null, grace_s, log_cap_bytes | null,
-                   watch: "alive" | absent}
+    launch.json   {v, attempt, argv: [text], cwd, env: {name: text}, timeout_s | null, grace_s, log_cap_bytes | null}
     started.json  {v, pid, shim_pid, pgid, start_ticks, shim_start_ticks, boot_id, started_us}
     cancel.json   {v, reason, grace_s}
     exit.json     {v, outcome, exit_code | null, signal | null, message | null, started_us | null, ended_us,
@@ -40,7 +38,6 @@ LOCK = "lease.lock"
 STARTED = "started.json"
 CANCEL = "cancel.json"
 EXIT = "exit.json"
-ALIVE = "alive"
 LOG = "step.log"
 INDEX = "step.log.idx"
 METRICS = "metrics.jsonl"
@@ -89,10 +86,22 @@ def write_json_atomic(path: str, value: dict[str, Any]) -> None:
 def read_json(path: str) -> dict[str, Any] | None:
     """Return what the file holds, or None where it is absent, torn, or not an object."""
     try:
-        with open(path, "rb", buffering=0) as file:
-            return decode(file.read())
+        return decode(_bytes(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
+
+
+def _bytes(path: str) -> bytes:
+    """Return what a file holds; with half the system calls of `open`, and a step waits for each."""
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        parts = []
+        while True:
+            parts.append(os.read(handle, 1 << 18))
+            if not parts[-1]:
+                return b"".join(parts)
+    finally:
+        os.close(handle)
 
 
 def launch_record(folder: str) -> dict[str, Any] | None:
@@ -195,37 +204,6 @@ def is_locked(folder: str) -> bool:
     return False
 
 
-def open_alive(folder: str) -> int:
-    """Make the FIFO of an attempt and hold it open for writing. Only for the holder of the lock. Raises OSError."""
-    path = os.path.join(folder, ALIVE)
-    os.mkfifo(path, 0o600)
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)  # RDWR: a writer alone would wait for a reader
-
-
-def end_handle(folder: str) -> int | None:
-    """Return a handle that polls readable or hung up once the attempt is over; None where it is not running.
-
-    For whoever did not start it too. Ask again for the lock and the exit record when it fires: they
-    decide. The caller closes it. With `"watch": "alive"` in launch.json it is the FIFO, and the shim
-    goes on to other attempts; without, it is the shim's own end (Python >= 3.9).
-    """
-    try:
-        handle = os.open(os.path.join(folder, ALIVE), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError:
-        started = started_record(folder)
-        if started is None or not is_locked(folder):
-            return None
-        try:
-            handle = os.pidfd_open(started["shim_pid"])
-        except ProcessLookupError:
-            return None
-    # Only now: the lock is let go before the FIFO, so while it is held our handle has its end still to come.
-    if is_locked(folder):
-        return handle
-    os.close(handle)
-    return None
-
-
 def start_time(pid: int) -> int | None:
     """Return when process `pid` started, in clock ticks since boot, or None where it is gone.
 
@@ -233,8 +211,7 @@ def start_time(pid: int) -> int | None:
     still has its start time.
     """
     try:
-        with open(f"/proc/{pid}/stat", "rb", buffering=0) as file:
-            line = file.read()
+        line = _bytes(f"/proc/{pid}/stat")
     except (FileNotFoundError, ProcessLookupError):
         return None
     return int(line[line.rindex(b")") + 2 :].split()[19])

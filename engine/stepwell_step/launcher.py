@@ -86,7 +86,6 @@ class Launcher:
         self._callers: List[_Caller] = []
         self._spares: List[_Shim] = []
         self._wanting = True
-        self._most = max(SPARES, os.cpu_count() or 1)  # more than run at once need not wait
         self._shims: Dict[int, str] = {}  # pid -> folder of those that have an attempt
         self._linger_until = time.monotonic() + LINGER_S
         self._listener = self._listen()
@@ -105,7 +104,16 @@ class Launcher:
             now = time.monotonic()
             if self._revival.due is not None and now >= self._revival.due:
                 self._revival.start(now)
+        self._leave()
+
+    def _leave(self) -> None:
+        """Send the shims that wait away, and see them go."""
+        signal.set_wakeup_fd(-1)
+        for shim in list(self._spares):
+            self._close(shim)
+            os.waitpid(shim.pid, 0)
         os.close(self._wake)
+        os.close(self._wake_writer)
 
     # --- when to end
 
@@ -238,7 +246,7 @@ class Launcher:
     def _launch(self, caller: _Caller, request: Any, folder: str, again: bool = False) -> None:
         """Hand the attempt to the shim that waits, or to a new one. `again`: the first was killed meanwhile."""
         try:
-            shim = self._spares.pop() if self._spares and not again else self._fork()  # the one that is warm
+            shim = self._spares.pop(0) if self._spares and not again else self._fork()
             self._wanting = not self._spares
             shim.caller, shim.request, shim.folder, shim.again = caller, request, folder, again
             try:
@@ -277,34 +285,20 @@ class Launcher:
         return shim
 
     def _answered(self, shim: _Shim) -> None:
-        """A shim says how its launch went, or that it waits again; or it has ended."""
+        """A shim says how its launch went, once; or it ended before that."""
         try:
             said = attempt.decode(shim.channel.recv(8192))
         except ConnectionError:
             said = None
-        if said is not None and said.get("waits"):
-            self._waits_again(shim)
+        self._close(shim)
+        if shim.caller is None:
             return
-        caller, shim.caller = shim.caller, None
-        if said is None:
-            self._close(shim)
-            if caller is None:
-                return
-            said = _last_seen(shim.folder)
-            if said is None and not shim.again:
-                self._launch(caller, shim.request, shim.folder, again=True)
-                return
-            said = said or {"error": "its supervisor was killed before it could start it"}
-        if caller is not None:
-            self._reply(caller, shim.request, {"ok": "error" not in said, **said})
-
-    def _waits_again(self, shim: _Shim) -> None:
-        """Its attempt is over. Keep it, warm as it is, unless enough are waiting."""
-        self._shims.pop(shim.pid, None)
-        if len(self._spares) < self._most:
-            self._spares.append(shim)
-        else:
-            self._close(shim)
+        said = said or _last_seen(shim.folder)
+        if said is None and not shim.again:
+            self._launch(shim.caller, shim.request, shim.folder, again=True)
+            return
+        said = said or {"error": "its supervisor was killed before it could start it"}
+        self._reply(shim.caller, shim.request, {"ok": "error" not in said, **said})
 
     def _close(self, shim: _Shim) -> None:
         self._unwatch(shim.channel.fileno())

@@ -1,9 +1,9 @@
-"""A supervisor process: waits for an attempt, supervises it, and waits for the next.
+"""A supervisor process: waits for an attempt, supervises it (`supervision`), and is gone with it.
 
 The launcher forks it before there is anything to do, and it forks the process that will be the
-step before it knows which. It speaks through the files of the attempt's folder; the only words it
-has for the launcher are "started", and "I wait again". It outlives the launcher for as long as an
-attempt takes, and needs it for nothing.
+step before it knows which. It speaks through the files of the attempt's folder; the launcher gets
+one message, and is needed for nothing more. Its end, and the lock that it frees, say that the
+attempt is over.
 
 If it is killed the step dies with it and no exit.json is written: the attempt is Lost.
 """
@@ -20,16 +20,13 @@ from stepwell_step import attempt, spawn
 from stepwell_step.pump import Log
 from stepwell_step.supervision import Machine, Supervision, Unstarted
 
-MOST = 200  # attempts of one shim; what Python never gives back stays bounded
-
 
 def run(channel: int, machine: Machine, foreign: Sequence[int]) -> NoReturn:
-    """Supervise attempts until nobody has any, and exit. `channel`: one end of a SEQPACKET pair to the launcher.
+    """Wait for an attempt, supervise it and exit. `channel`: one end of a SEQPACKET pair to the launcher.
 
-    In comes an attempt's folder, one message of bytes; its end means that we are not needed. Out
-    goes {"pid", "shim_pid", "started_us"} once started.json or exit.json is there, or {"error"}
-    where nothing was started; then, if the attempt is watched by its FIFO, {"waits": true}, and we
-    are ready for another. If it is watched by our pid, we exit.
+    In comes the attempt's folder, one message of bytes; its end means that we are not needed. Out
+    goes one message: {"pid", "shim_pid", "started_us"} once started.json or exit.json is there, or
+    {"error"} where nothing was started.
 
     `foreign`: the launcher's own handles, closed here: a shim must never keep its locks or connections
     open. The step's process is forked before anything else: after a fork, each page that is written
@@ -68,19 +65,13 @@ class _Shim:
 
     def run(self, child: spawn.Child) -> None:
         self._rehearse()
-        for _ in range(MOST):
-            folder = self._wait(child)
-            if not folder:
-                return
-            try:
-                again = Supervision(os.fsdecode(folder), child, self._wake, self._machine, self._tell).run()
-            except Unstarted as error:
-                self._tell({"error": str(error)})
-                return
-            if not again:
-                return
-            child = spawn.fork((self._channel,))
-            self._tell({"waits": True})
+        folder = self._wait(child)
+        if not folder:
+            return
+        try:
+            Supervision(os.fsdecode(folder), child, self._wake, self._machine, self._tell).run()
+        except Unstarted as error:
+            self._tell({"error": str(error)})
 
     def _wait(self, child: spawn.Child) -> bytes:
         """Wait for an attempt's folder; b"" where none will come."""
@@ -126,6 +117,7 @@ class _Shim:
             os.write(self._channel, attempt.encode(line))
         except BrokenPipeError:
             pass
+        os.close(self._channel)
 
 
 def noted(number: int, frame: object) -> None:

@@ -105,11 +105,6 @@ class Child:
         os.close(self._failure)
         os.waitpid(self.pid, 0)
 
-    def close(self) -> None:
-        """Close our ends of its pipes. It has ended."""
-        os.close(self.out)
-        os.close(self.err)
-
 
 def fork(foreign: Sequence[int] = ()) -> Child:
     """Fork the process that will be the step; it closes `foreign`. Raises OSError where the machine has none left."""

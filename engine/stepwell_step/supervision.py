@@ -1,20 +1,20 @@
 """One attempt, from its folder to its exit record: start the step, pump its output, end it in time.
 
     take the lock -> started.json -> cancel.json there? -> the step runs -> pump
-    -> the step ends -> its descendants end or are ended -> drain -> exit.json -> lock and FIFO are let go
+    -> the step ends -> its descendants end or are ended -> drain -> exit.json
 
 The step's end is the exit of its main process, not the end of its output: a grandchild may hold the
 pipe for ever. What it leaves running has PATIENCE_S to end by itself (a `tee` still writing, a
 resource tracker), then it is killed and named in exit.json.
 
-SIGTERM asks to cancel, and cancel.json says what: TERM to the step and all below it, then KILL after
-the grace. A SIGTERM without that file was meant for an earlier attempt of this shim and came late.
-A process that even SIGKILL does not end (uninterruptible sleep) keeps us, and the lock, waiting.
+SIGTERM asks to cancel, and cancel.json says why: TERM to the step and all below it, then KILL after
+the grace. A process that even SIGKILL does not end (uninterruptible sleep) keeps us, and the lock, waiting.
 """
 
 from __future__ import annotations
 
 import os
+import resource  # noqa: F401  os.wait4 would import it, in each shim anew
 import select
 import signal
 import time
@@ -70,7 +70,6 @@ class Supervision:
         self._wake = wake
         self._machine = machine
         self._tell = tell
-        self._alive = -1
         self._log: Optional[Log] = None
         self._started_us: Optional[int] = None
         self._started = 0.0
@@ -84,21 +83,9 @@ class Supervision:
         self._cpu_s = 0.0
         self._max_rss_kib = 0
 
-    def run(self) -> bool:
-        """Do all of it; return whether this process may supervise another attempt. Raises Unstarted."""
-        record = self._take()
-        self._start(record)
-        self.close()
-        return record.get("watch") == attempt.ALIVE
-
-    def close(self) -> None:
-        """Let go of the attempt: from now on it is over for everybody. The lock goes before the FIFO."""
-        self._child.close()
-        if self._log is not None:
-            self._log.close()
-        self._lock.release()
-        if self._alive >= 0:
-            os.close(self._alive)
+    def run(self) -> None:
+        """Do all of it. The lock is then still held, until this process is gone. Raises Unstarted."""
+        self._start(self._take())
 
     def _take(self) -> Dict[str, Any]:
         """Make the attempt ours and return its launch record."""
@@ -130,8 +117,6 @@ class Supervision:
             "started_us": self._started_us,
         }
         try:
-            if record.get("watch") == attempt.ALIVE:
-                self._alive = attempt.open_alive(self._folder)
             self._log = Log(self._folder, record.get("log_cap_bytes"))
             attempt.write_json_atomic(os.path.join(self._folder, attempt.STARTED), started)
         except OSError as error:
@@ -221,8 +206,8 @@ class Supervision:
             pass  # empty, but held open by somebody who is not ours
 
     def _signalled(self, numbers: bytes) -> None:
-        wish = attempt.cancel_record(self._folder) if signal.SIGTERM in numbers else None
-        if wish is not None and self._status is None:
+        if signal.SIGTERM in numbers and self._status is None:
+            wish = attempt.cancel_record(self._folder) or {}
             grace = _seconds(wish.get("grace_s"), self._grace)
             if self._ending is None:
                 self._end("Canceled", _reason(wish), grace)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from island.pythons import PYTHONS, interpreter
 from island.real_launcher import ISLAND, Caller, RealLauncher, alive, ended, python, shell, started
 from stepwell.paths import Home
 from stepwell_step import attempt, revival
@@ -155,9 +156,10 @@ def test_a_shim_that_waits_goes_when_its_launcher_is_killed(launcher: RealLaunch
 
 
 def test_the_next_attempt_does_not_notice_that_the_shim_in_wait_was_killed(launcher: RealLauncher) -> None:
+    wait_until(lambda: children(launcher.process.pid), within_s=10)
     for _ in range(20):
-        [shim, *_] = wait_until(lambda: children(launcher.process.pid), within_s=10)
-        os.kill(shim, signal.SIGKILL)
+        for shim in children(launcher.process.pid):
+            os.kill(shim, signal.SIGKILL)
         assert launcher.run(["true"])["outcome"] == "Finished"
 
 
@@ -182,6 +184,50 @@ def children(pid: int) -> list[int]:
             if int(fields[1]) == pid and fields[0] != "Z":
                 found.append(int(entry.name))
     return found
+
+
+def test_a_launcher_that_ends_sees_the_shims_in_wait_go_first(launcher: RealLauncher) -> None:
+    below = wait_until(lambda: children(launcher.process.pid), within_s=10)
+
+    launcher.close()
+
+    assert not any(alive(pid) for pid in below)
+
+
+def test_a_shim_loads_nothing_that_its_launcher_has_not(launcher: RealLauncher) -> None:
+    """An import after the fork is paid by every step again: os.wait4 hides one."""
+    folder = launcher.attempt(shell("(true &) ; sleep 0.05; echo ready; read line < go"))
+    os.mkfifo(folder / "work" / "go")
+    launcher.launch(folder)
+    wait_until(lambda: (folder / "step.log").read_bytes() == b"ready\n", within_s=10)
+
+    def libraries(pid: int) -> set[str]:
+        lines = Path(f"/proc/{pid}/maps").read_text().splitlines()
+        return {line.split()[-1] for line in lines if ".so" in line}
+
+    assert libraries(started(folder)["shim_pid"]) == libraries(launcher.process.pid)
+    let_go(folder)
+    ended(folder)
+
+
+@pytest.mark.parametrize("name", PYTHONS)
+def test_launcher_and_shim_run_in_every_python(home: Home, name: str) -> None:
+    launcher = RealLauncher(home.root, python=interpreter(name))
+    try:
+        done = launcher.run(shell("echo out; echo err >&2; exit 3"))
+        late = launcher.run(["sleep", "1000"], timeout_s=0.1, grace_s=0)
+        left = launcher.run(shell("setsid sleep 1000 & :"))
+        nowhere = launcher.run(["nope"])
+        killed = launcher.start(["sleep", "1000"])
+        os.kill(started(killed)["shim_pid"], signal.SIGKILL)
+        wait_until(lambda: not alive(started(killed)["pid"]), within_s=10)
+    finally:
+        launcher.close()
+
+    assert (done["outcome"], done["exit_code"], sorted(done["log"].split())) == ("Failed", 3, [b"err", b"out"])
+    assert late["outcome"] == "TimedOut"
+    assert [process["name"] for process in left["left_behind"]] == ["sleep"]
+    assert nowhere["exit_code"] == 127
 
 
 # --- its socket and its life

@@ -57,15 +57,17 @@ class Attempts:
         """Write the folder of an attempt and return it, ready for the launcher."""
         folder = self._home.attempt(order.attempt)
         work = folder / "work"
-        (folder / "outputs").mkdir(parents=True)
+        os.mkdir(folder, 0o700)
+        os.mkdir(folder / "outputs")
         if order.source is None:
-            work.mkdir()
+            os.mkdir(work)
         else:
             self._store.copy_out(order.source, work)
         inputs = {source.name: self._input(source, order, folder) for source in order.step.inputs}
         outputs = {output.name: output_path(folder, output) for output in order.step.outputs}
-        for path in outputs.values():
-            path.parent.mkdir(parents=True, exist_ok=True)
+        for output in order.step.outputs:
+            if output.mode == "upload":  # below the step's own folder; the others lie in `outputs`
+                outputs[output.name].parent.mkdir(parents=True, exist_ok=True)
         context = StepContext(work, inputs, outputs, order.parameters, interpreter_of(order.step, order.client))
         launch = self._types.get(order.step.kind).prepare(order.step, context)
         variables = environment(order.step, order.pipeline, order.place, context, order.client)

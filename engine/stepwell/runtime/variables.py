@@ -6,6 +6,7 @@ step's own variables (they count), then ours. Nothing of the daemon's own enviro
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ def environment(
         variables[f"AML_PARAMETER_{name}"] = context.word(argument)
     for name, path in (*context.inputs.items(), *context.outputs.items()):
         variables[f"AZUREML_DATAREFERENCE_{name}"] = str(path)
+    variables["STEPWELL_INPUTS"] = _paths(context.inputs)
+    variables["STEPWELL_OUTPUTS"] = _paths(context.outputs)
     variables |= _identity(step, pipeline, place)
     return variables
 
@@ -79,6 +82,10 @@ def _identity(step: StepSpec, pipeline: PipelineSpec, place: Place) -> dict[str,
         "STEPWELL_STEP_RUN_ID": place.step_run,
         "STEPWELL_ATTEMPT_DIR": str(place.attempt_folder),
     }
+
+
+def _paths(ports: Mapping[str, Path]) -> str:
+    return json.dumps({name: str(path) for name, path in ports.items()})
 
 
 def _line_buffered() -> dict[str, str]:
