@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 from stepwell.api.wire import rfc3339
 from stepwell.content.artifacts import ObjectStore
 from stepwell.core.spec import PipelineSpec
-from stepwell.core.states import StepState
 from stepwell.errors import ConflictError
 from stepwell.paths import Home
 from stepwell.runtime.feed import Feed
@@ -17,10 +16,6 @@ from stepwell.store.database import Database
 from stepwell.store.records import AttemptRecord, OutputRecord, RunRecord, StepRecord
 
 _R = TypeVar("_R", AttemptRecord, OutputRecord)
-_COUNTED = {
-    "failed": (StepState.FAILED, StepState.LOST),
-    "skipped": (StepState.SKIPPED, StepState.CANCELED),
-}
 
 
 class Views:
@@ -63,9 +58,10 @@ class Views:
             origins = queries.run_numbers(connection, reused)
             warnings = queries.warnings(connection, record.id)
             seq = queries.last_seq(connection)
+            counts = queries.step_counts(connection, [record.id])
         row = _brief if brief else self._step
         rows = [row(step, attempts.get(step.id, []), outputs, origins) for step in steps]
-        body = _run(record, _counts(rows))
+        body = _run(record, counts.get(record.id, {}))
         body["warnings"] = warnings
         body["seq"] = seq  # of the same moment: go on with the events after it
         body["steps"] = rows
@@ -227,19 +223,6 @@ def _run(record: RunRecord, counts: Mapping[str, int]) -> dict[str, Any]:
         "failed": counts.get("failed", 0),
         "skipped": counts.get("skipped", 0),
     }
-
-
-def _counts(rows: Iterable[Mapping[str, Any]]) -> dict[str, int]:
-    counts = {"ran": 0, "reused": 0, "failed": 0, "skipped": 0}
-    for row in rows:
-        if row["reused"]:
-            counts["reused"] += 1
-        elif row["attempts"]:
-            counts["ran"] += 1
-        for name, states in _COUNTED.items():
-            if row["status"] in states:
-                counts[name] += 1
-    return counts
 
 
 def _by_step(records: Iterable[_R]) -> dict[str, list[_R]]:

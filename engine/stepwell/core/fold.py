@@ -55,6 +55,7 @@ TABLES = (
     "cursor",
 )
 _VERDICT = ("verdict", "fingerprint", "recipe", "changed", "compared_with", "reused_from")
+_NOT_DONE = (StepState.SKIPPED, StepState.CANCELED)
 _MEASURED = ("exit_code", "signal", "message", "cpu_s", "max_rss_mib", "duration_s")
 
 
@@ -298,7 +299,7 @@ def _counts(steps: list[Row]) -> dict[str, int]:
         "ran": sum(step["reused_from"] is None and step["attempts"] > 0 for step in steps),
         "reused": sum(step["reused_from"] is not None for step in steps),
         "failed": sum(step["state"] in (StepState.FAILED, StepState.LOST) for step in steps),
-        "skipped": sum(step["state"] in (StepState.SKIPPED, StepState.CANCELED) for step in steps),
+        "skipped": sum(step["state"] in _NOT_DONE and step["attempts"] == 0 for step in steps),
     }
 
 

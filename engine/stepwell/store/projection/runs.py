@@ -20,7 +20,7 @@ _SUBMITTED = f"""
 COUNTS = """
     SELECT printf('{"ran":%d,"reused":%d,"failed":%d,"skipped":%d}',
                   SUM(reused_from IS NULL AND attempts > 0), SUM(reused_from IS NOT NULL),
-                  SUM(state IN ('Failed', 'Lost')), SUM(state IN ('Skipped', 'Canceled')))
+                  SUM(state IN ('Failed', 'Lost')), SUM(state IN ('Skipped', 'Canceled') AND attempts = 0))
     FROM step_run WHERE run_id = ?
 """
 _ENDED = f"""

@@ -133,7 +133,7 @@ def run_numbers(connection: sqlite3.Connection, step_runs: Iterable[str]) -> dic
 
 
 def step_counts(connection: sqlite3.Connection, run_ids: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return, by run id, how many steps `ran`, were `reused`, `failed` and were `skipped`.
+    """Return, by run id, how many steps `ran`, were `reused`, `failed` and were `skipped` (never tried).
 
     A run that has ended has its counts in its row; those of the others are counted.
     """
@@ -146,7 +146,7 @@ def step_counts(connection: sqlite3.Connection, run_ids: Iterable[str]) -> dict[
             found[run_id] = object_of(counts)
     counted = """
         SELECT run_id, SUM(reused_from IS NULL AND attempts > 0), SUM(reused_from IS NOT NULL),
-               SUM(state IN ('Failed', 'Lost')), SUM(state IN ('Skipped', 'Canceled'))
+               SUM(state IN ('Failed', 'Lost')), SUM(state IN ('Skipped', 'Canceled') AND attempts = 0)
         FROM step_run WHERE run_id IN ({}) GROUP BY run_id
     """
     for run_id, *counts in select_in(connection, counted, live):
