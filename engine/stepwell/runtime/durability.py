@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 
 from stepwell.content.artifacts import ObjectStore
-from stepwell.core.events import Event, EventKind
+from stepwell.core.events import Event
 from stepwell.paths import Home
 from stepwell.store import journal, queries
 from stepwell.store.database import Database
@@ -31,7 +31,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Durability:
-    """A thread that sleeps until contents were stored. `committed` is called by the writer's thread."""
+    """A thread that sleeps until something was committed. `committed` is called by the writer's thread."""
 
     def __init__(self, home: Home, database: Database, writer: Writer, store: ObjectStore) -> None:
         self._home = home
@@ -53,8 +53,7 @@ class Durability:
         self._thread.start()
 
     def committed(self, events: list[Event]) -> None:
-        if any(event.kind is EventKind.ARTIFACT_STORED for event in events):
-            self._stored.set()
+        self._stored.set()
 
     def close(self) -> None:
         self._over.set()
@@ -74,9 +73,8 @@ class Durability:
 
     def _sync(self) -> None:
         digests = self._unsynced()
-        if not digests:
-            return
-        _syncfs(self._home.store)
+        if digests:
+            _syncfs(self._home.store)
         for start in range(0, len(digests), BATCH):
             part = digests[start : start + BATCH]
             self._writer.decide(partial(journal.mark_synced, digests=part)).result()

@@ -30,6 +30,11 @@ class _Request(NamedTuple):
     answer: Future[list[Event]]
 
 
+# A checkpoint inside a commit costs an fsync (30 ms and more) that a step then waits for. The daemon
+# makes one in the background after commits; this is for when it does not get to it.
+CHECKPOINT_PAGES = 25_000
+
+
 class Writer:
     """Writes events. From any thread; nothing here blocks but `close`."""
 
@@ -38,6 +43,7 @@ class Writer:
         self._path = database.path
         self._on_commit = on_commit
         self._connection = database.connect()
+        self._connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
         self._inbox: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._closed = False
