@@ -292,6 +292,8 @@ class Supervision:
             try:
                 attempt.write_json_atomic(os.path.join(self._folder, attempt.EXIT), record)
                 return
+            except (FileNotFoundError, NotADirectoryError):
+                return  # the step removed its own folder: there is nobody left to tell, and it counts as Lost
             except OSError:
                 if time.monotonic() > give_up:
                     raise

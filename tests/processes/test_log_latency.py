@@ -81,6 +81,7 @@ def delays(terminal: int, lines: int) -> list[float]:
     return seen
 
 
+@pytest.mark.real("cc")
 @pytest.mark.alone
 @pytest.mark.parametrize("make", [python_step, c_step], ids=["a Python step", "a C program"])
 def test_a_line_is_on_the_terminal_within_a_quarter_of_a_second(live: Live, tmp_path: Path, make: object) -> None:

@@ -62,6 +62,7 @@ def client(spec: PipelineSpec) -> Json:
     return {
         "python": sys.executable,
         "cwd": os.getcwd(),
+        "inside": os.environ.get("STEPWELL_STEP_RUN_ID"),  # the step that submits, where a step does
         "environment": {name: value for name, value in os.environ.items() if _is_passed_on(name)},
         "pass_env": {name: os.environ[name] for name in wanted if name in os.environ},
     }

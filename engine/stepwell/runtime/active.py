@@ -83,6 +83,7 @@ class LiveRun:
     steps: dict[str, LiveStep] = field(default_factory=dict)
     facts: dict[str, StepFacts] = field(default_factory=dict)
     twins: Mapping[str, tuple[str, ...]] | None = None
+    inside: frozenset[str] = frozenset()  # fingerprints of the steps that this run was started from
     cancel_asked: bool = False
     cancel_reason: str | None = None
     stop: str | None = None

@@ -7,8 +7,10 @@ not decided here: it is handed to `collected`.
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 
 from stepwell.core import allocator
@@ -23,7 +25,7 @@ from stepwell.runtime.context import Context
 from stepwell.runtime.exits import Exits
 from stepwell.runtime.loop import Loop
 from stepwell.runtime.results import Result, collect
-from stepwell.runtime.signals import ask_to_end
+from stepwell.runtime.signals import leave_word
 from stepwell.runtime.tracking import Tracking
 from stepwell.runtime.variables import Place
 
@@ -178,8 +180,14 @@ class Dispatch:
     def end(self, step: LiveStep, reason: str) -> None:
         """Ask a running step's shim to end it."""
         if step.attempt is not None:
-            folder = os.fspath(self._context.home.attempt(step.attempt))
-            self._loop.after_commit(partial(ask_to_end, folder, reason, GRACE_S))
+            self._loop.after_commit(partial(self._ask_to_end, step.attempt, reason))
+
+    def _ask_to_end(self, attempt: str, reason: str) -> None:
+        """On a worker. A step may have removed its own folder: then there is only the signal."""
+        with suppress(OSError):
+            leave_word(os.fspath(self._context.home.attempt(attempt)), reason, GRACE_S)
+        while not self._exits.signal(attempt, signal.SIGTERM) and attempt in self._attempts:
+            time.sleep(0.01)  # it runs, and whoever launched it is about to have it watched
 
     def exited(self, attempt: str) -> None:
         """The shim is gone."""

@@ -21,7 +21,6 @@ def checks(context: Context) -> list[dict[str, Any]]:
         _disk(context),
         _file_system(context),
         _links(context),
-        _cgroups(),
         _step_types(context),
     ]
 
@@ -88,16 +87,6 @@ def _links(context: Context) -> dict[str, Any]:
     finally:
         probe.unlink(missing_ok=True)
         other.unlink(missing_ok=True)
-
-
-def _cgroups() -> dict[str, Any]:
-    usable = os.access("/sys/fs/cgroup/cgroup.procs", os.W_OK)
-    detail = (
-        "control groups can be made"
-        if usable
-        else "no writable control groups: memory_mib places steps, it does not stop them"
-    )
-    return _row("memory limits", usable, detail, "run under systemd with Delegate=yes")
 
 
 def _step_types(context: Context) -> dict[str, Any]:

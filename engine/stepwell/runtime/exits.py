@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import select
+import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 
 class Exits:
@@ -35,6 +37,19 @@ class Exits:
         with self._lock:
             self._watched[handle] = attempt
         self._poll.register(handle, select.EPOLLIN | select.EPOLLONESHOT)
+
+    def signal(self, attempt: str, number: signal.Signals) -> bool:
+        """Signal the process of a watched attempt; False where it is not watched (yet, or any more).
+
+        Through its pidfd, so a recycled pid is never hit.
+        """
+        with self._lock:
+            for handle, watched in self._watched.items():
+                if watched == attempt:
+                    with suppress(ProcessLookupError):  # it went in between
+                        signal.pidfd_send_signal(handle, number)
+                    return True
+        return False
 
     def close(self) -> None:
         os.write(self._wake_write, b"x")

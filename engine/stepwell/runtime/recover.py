@@ -12,6 +12,7 @@ For each attempt that the rows call live, the lock in its folder decides:
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
 
 from stepwell.core.graph import Graph
@@ -48,8 +49,9 @@ class Recovery:
         for record in records:
             try:
                 self._bring_back(record)
-            except Exception:  # one broken run must not keep the others from going on
+            except Exception as error:  # one broken run must not keep the others from going on
                 log.exception("run %s cannot be brought back", record.id)
+                self._loop.post(partial(self._scheduler.abandon, record.id, f"it could not be brought back: {error!r}"))
         return len(records)
 
     def _bring_back(self, record: RunRecord) -> None:
@@ -138,7 +140,8 @@ class Recovery:
             dispatch.watch(attempt.id, shim)
             return
         if protocol.exit_record(folder) is None:
-            _never_again(folder)
+            with suppress(FileNotFoundError):  # the step removed its own folder: it is Lost
+                _never_again(folder)
         dispatch.exited(attempt.id)
 
 

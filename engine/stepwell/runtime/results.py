@@ -5,7 +5,6 @@ Runs on a worker, may run twice (the daemon can die in the middle), and gives th
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from collections.abc import Mapping
@@ -121,36 +120,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """Whole JSON lines read from an append-only file, and where to go on."""
-
-    items: tuple[dict[str, Any], ...]
-    position: int
-    broken: int = 0
-
-
-def read_lines(path: Path, position: int) -> Lines:
-    """Return the complete lines after byte `position`; a torn last line waits for its end."""
-    try:
-        with path.open("rb") as file:
-            file.seek(position)
-            data = file.read()
-    except FileNotFoundError:
-        return Lines((), position)
-    end = data.rfind(b"\n") + 1
-    items: list[dict[str, Any]] = []
-    broken = 0
-    for line in data[:end].splitlines():
-        try:
-            item = json.loads(line)
-        except ValueError:
-            broken += 1
-            continue
-        if isinstance(item, dict):
-            items.append(item)
-        else:
-            broken += 1
-    return Lines(tuple(items), position + end, broken)

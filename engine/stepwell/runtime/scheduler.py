@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from stepwell.core import retries
-from stepwell.core.events import EventKind
+from stepwell.core.events import Event, EventKind
 from stepwell.core.manifest import with_inputs
 from stepwell.core.planner import Action, Entry, PlanFacts, Verdict, plan
 from stepwell.core.states import STEP_TERMINAL, AttemptState, RunState, StepState
@@ -51,8 +51,17 @@ class Scheduler:
 
     def submitted(self, run: LiveRun) -> None:
         """A run was committed: freeze its sources on a worker, then plan it."""
+        run.inside = self._around(str(run.client.get("inside") or ""))
         self.runs[run.id] = run
         self._loop.after_commit(partial(self._prepare, run, None))
+
+    def _around(self, step_run: str) -> frozenset[str]:
+        """Return the fingerprints of a step and of those it was started from in turn."""
+        for run in self.runs.values():
+            for step in run.steps.values():
+                if step.id == step_run and step.fingerprint is not None:
+                    return run.inside | {step.fingerprint}
+        return frozenset()
 
     def _prepare(self, run: LiveRun, frozen: Frozen | None) -> None:
         """On a worker."""
@@ -138,7 +147,9 @@ class Scheduler:
         for key, verdict in verdicts.items():
             step = run.steps[key]
             step.waits = None
-            if verdict.action is Action.RUN:
+            if verdict.fingerprint in run.inside and verdict.action in (Action.RUN, Action.WAIT):
+                self._refuse_itself(run, step)
+            elif verdict.action is Action.RUN:
                 self._queue(run, step, verdict)
             elif verdict.action is Action.REUSE:
                 self._reuse(run, step, verdict)
@@ -151,6 +162,12 @@ class Scheduler:
                 if verdict.fingerprint is not None:
                     self._waiters.setdefault(verdict.fingerprint, []).append((run, key))
         return settled
+
+    def _refuse_itself(self, run: LiveRun, step: LiveStep) -> None:
+        """The run was started from inside this very step: it would wait for itself, or start itself for ever."""
+        message = f"step {step.spec.key!r} starts a run of its own pipeline, which would start it again"
+        self._loop.emit(run.move(step, StepState.FAILED, message, now_us(), error={"message": message}))
+        self._settled(run, step)
 
     def _queue(self, run: LiveRun, step: LiveStep, verdict: Verdict) -> None:
         assert verdict.fingerprint is not None
@@ -332,7 +349,7 @@ class Scheduler:
         """Ask for the end of a run. Returns its state now; asking twice is harmless."""
         run = self.runs.get(run_id)
         if run is None:
-            return RunState.CANCELED
+            return RunState.CANCELED  # it ended between the question and us
         if not run.cancel_asked:
             run.cancel_asked = True
             run.cancel_reason = run.stop = reason
@@ -340,6 +357,12 @@ class Scheduler:
             self.stop_others(run, reason)
             self.maybe_ended(run)
         return run.state
+
+    def abandon(self, run_id: str, why: str) -> None:
+        """End a run that cannot go on, so that nobody waits for it."""
+        error = {"kind": "machine", "code": "abandoned", "message": why, "hint": "stepwell daemon logs"}
+        body = {"state": str(RunState.FAILED), "error": error}
+        self._loop.emit(Event(EventKind.RUN_ENDED, now_us(), body, run=run_id))
 
     def stop_others(self, run: LiveRun, reason: str) -> None:
         """End what runs; on a cancel, what has not started is Canceled too (else the planner skips it)."""

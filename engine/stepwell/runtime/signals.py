@@ -1,8 +1,4 @@
-"""Asking a shim to end its step: a file that says why, then a signal through a pidfd.
-
-A recycled pid is never signalled: the pidfd is opened first, and only then is the start time
-compared with the one the shim wrote down.
-"""
+"""What the daemon and a shim say to each other through the attempt's folder, and who is still alive."""
 
 from __future__ import annotations
 
@@ -13,16 +9,12 @@ from stepwell.ids import now_us
 from stepwell_step import attempt as protocol
 
 
-def ask_to_end(folder: str, reason: str, grace_s: float) -> bool:
-    """Ask the attempt in `folder` to end: TERM, then KILL after `grace_s`. False where it already has."""
+def leave_word(folder: str, reason: str, grace_s: float) -> None:
+    """Write down that the attempt is to end and why. A shim that starts its step later sees it first."""
     protocol.write_json_atomic(
         os.path.join(folder, "cancel.json"),
         {"v": 1, "reason": reason, "grace_s": grace_s, "time_us": now_us()},
     )
-    started = protocol.started_record(folder)
-    if started is None:
-        return False  # not there yet: the shim looks for the file before it starts the step
-    return _signal(int(started["shim_pid"]), int(started["shim_start_ticks"]), signal.SIGTERM)
 
 
 def shim_alive(folder: str) -> int | None:
@@ -44,19 +36,3 @@ def kill_group(folder: str) -> None:
             os.killpg(int(started["pgid"]), signal.SIGKILL)
         except ProcessLookupError:
             pass  # it went in between
-
-
-def _signal(pid: int, ticks: int, number: signal.Signals) -> bool:
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return False
-    try:
-        if protocol.start_time(pid) != ticks:
-            return False
-        signal.pidfd_send_signal(handle, number)
-    except ProcessLookupError:
-        return False
-    finally:
-        os.close(handle)
-    return True

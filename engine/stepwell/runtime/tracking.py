@@ -18,7 +18,7 @@ from stepwell.ids import now_us
 from stepwell.runtime.active import LiveRun, LiveStep
 from stepwell.runtime.context import Context
 from stepwell.runtime.loop import Loop
-from stepwell.runtime.results import read_lines
+from stepwell.runtime.notes import read_lines
 
 EVERY_S = 1.0
 
@@ -60,7 +60,8 @@ class Tracking:
         followed = self._followed[attempt]
         for name in ("metrics.jsonl", "notes.jsonl"):
             position = followed.positions.get(name, 0)
-            lines = read_lines(followed.folder / name, position)
+            parse = _point if name == "metrics.jsonl" else _note
+            lines = read_lines(followed.folder / name, position, parse)
             if lines.position == position:
                 continue
             followed.positions[name] = lines.position
@@ -72,8 +73,8 @@ class Tracking:
                 self._loop.emit(followed.run.event(EventKind.WARNING, now_us(), {"text": text}, followed.step))
 
     def _metrics(self, followed: _Followed, items: tuple[dict[str, Any], ...], cursor: dict[str, Any]) -> list[Event]:
-        own = [_point(item) for item in items if not item.get("parent")]
-        parents = [_point(item) for item in items if item.get("parent")]
+        own = [_without_parent(item) for item in items if not item["parent"]]
+        parents = [_without_parent(item) for item in items if item["parent"]]
         now = now_us()
         kind = EventKind.METRIC_LOGGED
         events = [followed.run.event(kind, now, {"points": own, "cursor": cursor}, followed.step)]
@@ -86,11 +87,11 @@ class Tracking:
         events: list[Event] = []
         run, step, now = followed.run, followed.step, now_us()
         for item in items:
-            if item.get("op") == "cancel":
+            if item["op"] == "cancel":
                 self._loop.post(partial(self._cancel, run.id, f"canceled by step {step.spec.key!r}"))
                 continue
-            body = {"tags": item.get("tags") or {}, "properties": item.get("properties") or {}}
-            if item.get("parent"):
+            body = {"tags": item["tags"], "properties": item["properties"]}
+            if item["parent"]:
                 events.append(run.event(EventKind.RUN_TAGGED, now, body))
             else:
                 events.append(run.event(EventKind.STEP_TAGGED, now, body, step))
@@ -110,10 +111,28 @@ class Tracking:
 
 
 def _point(item: dict[str, Any]) -> dict[str, Any]:
+    """Return a point as events carry it. Raises where the line says something impossible."""
+    step = item.get("s")
     return {
-        "name": str(item.get("n")),
+        "name": str(item["n"]),
         "kind": str(item.get("k", "scalar")),
-        "step": item.get("s"),
+        "step": None if step is None else int(step),
         "time_us": int(item.get("t") or now_us()),
         "value": item.get("v"),
+        "parent": bool(item.get("parent")),
+    }
+
+
+def _without_parent(point: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in point.items() if name != "parent"}
+
+
+def _note(item: dict[str, Any]) -> dict[str, Any]:
+    """Return a note with text for tags, and objects where objects belong. Raises where it is none."""
+    tags, properties = item.get("tags") or {}, item.get("properties") or {}
+    return {
+        "op": str(item.get("op")),
+        "parent": bool(item.get("parent")),
+        "tags": {str(key): str(value) for key, value in tags.items()},
+        "properties": {str(key): value for key, value in properties.items()},
     }

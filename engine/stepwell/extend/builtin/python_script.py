@@ -22,6 +22,13 @@ class PythonScript(StepType):
         script = str(step.settings.get("script_name", ""))
         folder = step.source_directory or ""
         path = os.path.join(folder, script)
+        root = os.path.realpath(folder)
+        if os.path.isabs(script) or not os.path.realpath(path).startswith(root + os.sep):
+            raise UsageError(
+                f"step {step.key!r} runs {script!r}, which does not lie in {folder!r}, so edits of it would not count",
+                hint="name the script relative to its source_directory",
+                code="script_outside",
+            )
         if os.path.isfile(path):
             return
         scripts = sorted(name for name in os.listdir(folder) if name.endswith(".py"))
