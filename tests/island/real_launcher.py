@@ -14,7 +14,7 @@ from typing import Any
 
 import stepwell_step
 from stepwell.paths import connect
-from stepwell_step import attempt, descendants
+from stepwell_step import attempt
 from support.waiting import wait_until
 
 Json = dict[str, Any]
@@ -94,7 +94,6 @@ class RealLauncher:
             "timeout_s": None,
             "grace_s": 10,
             "log_cap_bytes": None,
-            "watch": "alive",
         }
         attempt.write_json_atomic(str(folder / "launch.json"), record | launch)
         return folder
@@ -154,11 +153,6 @@ def alive(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except (FileNotFoundError, ProcessLookupError):
         return False
-
-
-def children(pid: int) -> list[int]:
-    """Return the live children of process `pid`."""
-    return [each.pid for each in descendants.below(pid) if each.parent == pid]
 
 
 def shell(text: str) -> list[str]:

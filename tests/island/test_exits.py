@@ -56,7 +56,6 @@ def test_the_records_say_who_ran_and_for_how_long(launcher: RealLauncher) -> Non
 
     begun = started(folder)
     assert answer == {key: begun[key] for key in ("pid", "shim_pid", "started_us")} | {"ok": True}
-    assert attempt.was_started(str(folder))
     assert begun["v"] == record["v"] == 1
     assert begun["boot_id"] == attempt.boot_id()
     assert begun["pgid"] == begun["pid"]
@@ -265,7 +264,7 @@ def test_a_folder_that_cannot_be_written_starts_nothing(launcher: RealLauncher) 
 
     assert answer == {"ok": False, "error": "cannot write to its folder: is a directory"}
     wait_until(lambda: not attempt.is_locked(str(folder)), within_s=10)
-    assert not attempt.was_started(str(folder))
+    assert attempt.started_record(str(folder)) is None
     assert not (folder / "work" / "it-ran").exists()
 
 

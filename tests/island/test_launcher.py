@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import stat
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from island.pythons import PYTHONS, interpreter
-from island.real_launcher import ISLAND, Caller, RealLauncher, alive, children, ended, python, shell, started
+from island.real_launcher import ISLAND, Caller, RealLauncher, alive, ended, shell, started
 from stepwell.paths import Home
 from stepwell_step import attempt
 from support.waiting import wait_until
@@ -24,9 +23,9 @@ from support.waiting import wait_until
 HOLD = "echo ready; read line < go; echo over"
 
 
-def held(launcher: RealLauncher, **launch: object) -> Path:
+def held(launcher: RealLauncher) -> Path:
     """Start a step that waits until somebody writes to its FIFO."""
-    folder = launcher.attempt(shell(HOLD), **launch)
+    folder = launcher.attempt(shell(HOLD))
     os.mkfifo(folder / "work" / "go")
     assert launcher.launch(folder)["ok"]
     wait_until(lambda: (folder / "step.log").read_bytes() == b"ready\n", within_s=10)
@@ -89,91 +88,6 @@ def test_many_launches_may_be_under_way_at_once(launcher: RealLauncher) -> None:
     assert [ended(folder)["log"] for folder in folders] == [b"%d\n" % number for number in range(20)]
 
 
-# --- shims are used again
-
-
-def test_a_shim_goes_on_to_the_next_attempt_and_carries_nothing_over(launcher: RealLauncher) -> None:
-    first = launcher.run([*python("x = bytearray(60_000_000)")], cwd=str(launcher.home))
-    second = launcher.run(shell("pwd -P; ls /proc/self/fd"))
-
-    assert started(first["folder"])["shim_pid"] == started(second["folder"])["shim_pid"]
-    assert first["max_rss_mib"] > 60 > 30 > second["max_rss_mib"]
-    assert second["cpu_s"] < 2
-    assert second["log"] == f"{second['folder'] / 'work'}\n0\n1\n2\n3\n".encode()
-    shim = started(second["folder"])["shim_pid"]
-    wait_until(lambda: os.readlink(f"/proc/{shim}/cwd") == "/", within_s=10)
-    names = [os.readlink(handle) for handle in Path(f"/proc/{shim}/fd").iterdir()]
-    assert not [name for name in names if "attempts" in name]
-
-
-def test_a_shim_that_is_watched_by_its_pid_ends_with_its_attempt(launcher: RealLauncher) -> None:
-    folder = launcher.start(shell("exit 3"), watch=None)
-    shim = started(folder)["shim_pid"]
-
-    wait_until(lambda: not alive(shim), within_s=10)
-
-    assert ended(folder)["exit_code"] == 3
-    assert not (folder / "alive").exists()
-
-
-@pytest.mark.parametrize("watch", ["alive", None])
-def test_the_end_of_an_attempt_can_be_polled_for_by_anybody(launcher: RealLauncher, watch: str | None) -> None:
-    folder = held(launcher, watch=watch)
-    handle = attempt.end_handle(str(folder))
-    assert handle is not None
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-    try:
-        assert poll.poll(0) == []
-
-        let_go(folder)
-
-        assert poll.poll(10_000) != []
-        assert attempt.exit_record(str(folder)) is not None
-        wait_until(lambda: attempt.end_handle(str(folder)) is None, within_s=10)
-    finally:
-        os.close(handle)
-
-
-@pytest.mark.parametrize("watch", ["alive", None])
-def test_the_end_of_a_killed_shim_can_be_polled_for_too(launcher: RealLauncher, watch: str | None) -> None:
-    folder = held(launcher, watch=watch)
-    handle = attempt.end_handle(str(folder))
-    assert handle is not None
-    poll = select.poll()
-    poll.register(handle, select.POLLIN)
-
-    os.kill(started(folder)["shim_pid"], signal.SIGKILL)
-
-    assert poll.poll(10_000) != []
-    os.close(handle)
-    wait_until(lambda: attempt.end_handle(str(folder)) is None, within_s=10)
-    assert attempt.exit_record(str(folder)) is None
-
-
-def test_no_more_shims_wait_than_can_work_at_once(launcher: RealLauncher) -> None:
-    folders = [held(launcher) for _ in range(8)]
-    assert len(children(launcher.process.pid)) >= 8
-
-    for folder in folders:
-        let_go(folder)
-
-    most = max(2, os.cpu_count() or 1)
-    wait_until(lambda: len(children(launcher.process.pid)) <= most, within_s=10)
-    assert launcher.run(["true"])["outcome"] == "Finished"
-
-
-def test_without_its_launcher_a_shim_ends_with_its_attempt(launcher: RealLauncher) -> None:
-    folder = held(launcher)
-    shim = started(folder)["shim_pid"]
-    launcher.kill()
-
-    let_go(folder)
-
-    wait_until(lambda: not alive(shim), within_s=10)
-    assert ended(folder)["outcome"] == "Finished"
-
-
 # --- what dies, and what does not
 
 
@@ -190,18 +104,6 @@ def test_a_killed_shim_takes_its_step_along_and_writes_no_end(launcher: RealLaun
         "ok": False,
         "error": "it was started before, and nobody saw how it ended",
     }
-
-
-@pytest.mark.real("setpriv")
-def test_a_step_dies_with_its_shim_even_where_the_launcher_was_killed_first(launcher: RealLauncher) -> None:
-    folder = held(launcher)
-    record = started(folder)
-    launcher.kill()
-
-    os.kill(record["shim_pid"], signal.SIGKILL)
-
-    wait_until(lambda: not alive(record["pid"]), within_s=10)
-    assert attempt.exit_record(str(folder)) is None
 
 
 @pytest.mark.parametrize("hide", ["", "env -i "])
@@ -246,10 +148,11 @@ def test_a_killed_launcher_costs_its_steps_nothing(launcher: RealLauncher, home:
 
 def test_a_shim_that_waits_goes_when_its_launcher_is_killed(launcher: RealLauncher) -> None:
     below = wait_until(lambda: children(launcher.process.pid), within_s=10)
+    step_to_be = wait_until(lambda: children(below[0]), within_s=10)
 
     launcher.kill()
 
-    wait_until(lambda: not any(alive(pid) for pid in below), within_s=10)
+    wait_until(lambda: not any(alive(pid) for pid in [*below, *step_to_be]), within_s=10)
 
 
 def test_the_next_attempt_does_not_notice_that_the_shim_in_wait_was_killed(launcher: RealLauncher) -> None:
@@ -258,6 +161,29 @@ def test_the_next_attempt_does_not_notice_that_the_shim_in_wait_was_killed(launc
         for shim in children(launcher.process.pid):
             os.kill(shim, signal.SIGKILL)
         assert launcher.run(["true"])["outcome"] == "Finished"
+
+
+def test_the_next_attempt_does_not_notice_that_the_process_of_its_step_was_killed(launcher: RealLauncher) -> None:
+    [shim, *_] = wait_until(lambda: children(launcher.process.pid), within_s=10)
+    [step_to_be] = wait_until(lambda: children(shim), within_s=10)
+
+    os.kill(step_to_be, signal.SIGKILL)
+    wait_until(lambda: not alive(shim), within_s=10)
+
+    assert launcher.run(["true"])["outcome"] == "Finished"
+
+
+def children(pid: int) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == pid and fields[0] != "Z":
+                found.append(int(entry.name))
+    return found
 
 
 def test_a_launcher_that_ends_sees_the_shims_in_wait_go_first(launcher: RealLauncher) -> None:
